@@ -1,0 +1,255 @@
+"""Tallygate's settings as one object of typed properties, read from Django's settings when used.
+
+Reading late is what lets `override_settings` work in tests and lets a project of one's own set only
+what it wants to change; every default stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+MODES = ("queue", "dual", "legacy")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULT_EXCLUDE = (
+    "/admin/",
+    "/static/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/favicon.ico",
+)
+
+QUEUE_DEFAULTS: dict[str, Any] = {
+    "name": "traffic-events",
+    "max_batch_size": 100,
+    "max_batch_timeout": 5,
+    "max_retries": 3,
+    "max_concurrency": 1,
+    "dead_letter_queue": "traffic-events-dlq",
+}
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    """`TRAFFIC_QUEUE`: names and meanings are those of the queue it is modelled on."""
+
+    name: str
+    max_batch_size: int  # events a batch, at most
+    max_batch_timeout: float  # seconds an event may wait in its process before it is sent
+    max_retries: int  # deliveries after the first, before a batch is halved
+    max_concurrency: int  # consumers at work at once; only 1 is supported
+    dead_letter_queue: str
+
+
+def q_cluster(queue: Mapping[str, Any], database: str = "default") -> dict[str, Any]:
+    """django-q2's `Q_CLUSTER`, derived from `TRAFFIC_QUEUE`.
+
+    A task of ours is only a doorbell, so a failed one is acknowledged (`ack_failures`): the batches it
+    announced are still in our own table. `save_limit` -1 keeps django-q2 from locking and loading its
+    saved successes for every task.
+    """
+    options = {**QUEUE_DEFAULTS, **queue}
+    return {
+        "name": options["name"],
+        "label": "Task queue",
+        "orm": database,
+        "workers": options["max_concurrency"],
+        "timeout": 60,
+        "retry": 300,
+        "max_attempts": options["max_retries"] + 1,
+        "ack_failures": True,
+        "save_limit": -1,
+        "catch_up": False,
+        "poll": 0.2,
+        "bulk": 1,
+        "queue_limit": 1,
+    }
+
+
+class TrafficSettings:
+    """What the README's configuration table lists, one property a setting."""
+
+    @staticmethod
+    def _get(name: str, default: Any) -> Any:
+        return getattr(settings, name, default)
+
+    @property
+    def enabled(self) -> bool:
+        """`TRAFFIC_ENABLED`: whether requests are captured at all."""
+        return bool(self._get("TRAFFIC_ENABLED", True))
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """`TRAFFIC_EXCLUDE`: path prefixes, or patterns after `re:`, that are not traffic."""
+        return tuple(self._get("TRAFFIC_EXCLUDE", DEFAULT_EXCLUDE))
+
+    @property
+    def log_events(self) -> bool:
+        """`TRAFFIC_LOG_EVENTS`: one log line for each event, not only for each batch; on under runserver."""
+        return bool(self._get("TRAFFIC_LOG_EVENTS", sys.argv[1:2] == ["runserver"]))
+
+    @property
+    def mode(self) -> str:
+        """`STATS_MODE`: `queue`, `dual` (queue and collector) or `legacy` (collector only)."""
+        return str(self._get("STATS_MODE", "queue"))
+
+    @property
+    def linger(self) -> float:
+        """Seconds an event waits for company before it is sent: `TRAFFIC_LINGER`, within the queue's bound."""
+        wanted = float(self._get("TRAFFIC_LINGER", 0.2))
+        return max(0.0, min(wanted, float(self.queue.max_batch_timeout)))
+
+    @property
+    def buffer_events(self) -> int:
+        """`TRAFFIC_BUFFER_EVENTS`: events a process holds at most while no store takes them."""
+        return int(self._get("TRAFFIC_BUFFER_EVENTS", 20_000))
+
+    @property
+    def send_timeout(self) -> float:
+        """`TRAFFIC_SEND_TIMEOUT`: seconds a hand-over to one store may take before it counts as refused."""
+        return float(self._get("TRAFFIC_SEND_TIMEOUT", 2.0))
+
+    @property
+    def exit_timeout(self) -> float:
+        """`TRAFFIC_EXIT_TIMEOUT`: seconds a process may spend on sending what waits when it ends."""
+        return float(self._get("TRAFFIC_EXIT_TIMEOUT", 10.0))
+
+    @property
+    def queue(self) -> QueueSettings:
+        """`TRAFFIC_QUEUE`, with defaults for what it leaves out."""
+        return QueueSettings(**{**QUEUE_DEFAULTS, **self._get("TRAFFIC_QUEUE", {})})
+
+    @property
+    def database(self) -> str:
+        """`TRAFFIC_DATABASE`: alias of the PostgreSQL that holds queue, events and statistics."""
+        return str(self._get("TRAFFIC_DATABASE", "default"))
+
+    @property
+    def legacy_database(self) -> str:
+        """`LEGACY_DATABASE`: alias of the collector's own database."""
+        return str(self._get("LEGACY_DATABASE", "legacy"))
+
+    @property
+    def consumer(self) -> str:
+        """`TRAFFIC_CONSUMER`: dotted path of the task that a doorbell names."""
+        return str(self._get("TRAFFIC_CONSUMER", "stats.tasks.consume"))
+
+    @property
+    def collector(self) -> str:
+        """`TRAFFIC_COLLECTOR`: dotted path of the fallback's `collect(events, reasons, replay=…)`."""
+        return str(self._get("TRAFFIC_COLLECTOR", "legacy_collector.collector.collect"))
+
+    @property
+    def collector_events(self) -> int:
+        """`LEGACY_MAX_EVENTS`: events the collector keeps at most."""
+        return int(self._get("LEGACY_MAX_EVENTS", 1_000_000))
+
+    @property
+    def lease(self) -> float:
+        """`TRAFFIC_LEASE`: seconds after which a claimed batch whose consumer vanished is due again."""
+        return float(self._get("TRAFFIC_LEASE", 5.0))
+
+    @property
+    def retry_delay(self) -> float:
+        """`TRAFFIC_RETRY_DELAY`: seconds before the first retry of a batch; doubled for each further one."""
+        return float(self._get("TRAFFIC_RETRY_DELAY", 1.0))
+
+    @property
+    def drain_seconds(self) -> float:
+        """`TRAFFIC_DRAIN_SECONDS`: how long one task goes on draining before it rings again and ends."""
+        return float(self._get("TRAFFIC_DRAIN_SECONDS", 20.0))
+
+    @property
+    def transaction_events(self) -> int:
+        """`TRAFFIC_TRANSACTION_EVENTS`: events one transaction of the consumer stores at most."""
+        return int(self._get("TRAFFIC_TRANSACTION_EVENTS", 5_000))
+
+    @property
+    def trusted_proxies(self) -> tuple[Network | str, ...]:
+        """`TRUSTED_PROXIES`: networks whose headers are believed; the word `unix` trusts Unix sockets."""
+        return parse_networks(tuple(self._get("TRUSTED_PROXIES", ("127.0.0.0/8", "::1/128"))))
+
+    @property
+    def edge_id_headers(self) -> tuple[str, ...]:
+        """`TRAFFIC_EDGE_ID_HEADERS`: request-id headers that name one request however often it arrives."""
+        return tuple(self._get("TRAFFIC_EDGE_ID_HEADERS", ("CF-Ray",)))
+
+    @property
+    def var_dir(self) -> Path:
+        """`VAR_DIR`: folder of everything this instance keeps on disk."""
+        return Path(self._get("VAR_DIR", "var"))
+
+    @property
+    def client_hash_key(self) -> str:
+        """`CLIENT_HASH_KEY`; unset, a key is made once and kept under `VAR_DIR`."""
+        key = self._get("CLIENT_HASH_KEY", None)
+        return kept_key(self.var_dir / "keys" / "client_hash_key") if key is None else str(key)
+
+    @property
+    def readiness_checks(self) -> tuple[str, ...]:
+        """`READINESS_CHECKS`: dotted paths of what `/readyz` asks."""
+        default = (
+            "gateway.readiness.database",
+            "gateway.readiness.migrations",
+            "stats.heartbeat.readiness",
+            "legacy_collector.collector.readiness",
+        )
+        return tuple(self._get("READINESS_CHECKS", default))
+
+    @property
+    def test_endpoint(self) -> bool:
+        """`TEST_ENDPOINT`: whether `/api/test` answers."""
+        return bool(self._get("TEST_ENDPOINT", settings.DEBUG))
+
+
+@lru_cache(maxsize=16)
+def parse_networks(entries: Sequence[str]) -> tuple[Network | str, ...]:
+    """`TRUSTED_PROXIES` as networks. Raises ValueError that names the entry."""
+    parsed: list[Network | str] = []
+    for entry in entries:
+        if entry == "unix":
+            parsed.append(entry)
+            continue
+        try:
+            parsed.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError as error:
+            raise ValueError(f"TRUSTED_PROXIES: {entry!r} is no network: {error}") from None
+    return tuple(parsed)
+
+
+@lru_cache(maxsize=16)
+def kept_key(path: Path) -> str:
+    """The secret in `path` (0600 in a 0700 folder), made on first use.
+
+    Two processes may start at once: the file appears whole by `link`, which one of them wins, and the
+    other reads the winner's.
+    """
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(48))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+conf = TrafficSettings()

@@ -1,0 +1,154 @@
+"""TrafficEvent: the one schema of an event, its validation and its encoding.
+
+`encode` and `decode` are the only ways out of and into Python. What a client sent is made storable
+before it becomes an event (`storable`), so that nothing a request holds can make its batch fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from gateway.idempotency import FIRST_TIMESTAMP, ID_PATTERN, LAST_TIMESTAMP
+
+SCHEMA_VERSION = 1
+
+MAX_PATH = 2048  # characters, as the next ones
+MAX_ROUTE = 512
+MAX_METHOD = 16
+MAX_REQUEST_ID = 128
+MAX_HOST = 255
+MAX_USER_AGENT = 512
+MAX_RESPONSE_TIME = 7 * 86_400_000.0  # ms; a stream may stay open for days
+MAX_BYTES = 2**62
+
+
+class InvalidEvent(ValueError):
+    """An event that never can be counted as it is. `field` names the guilty field where one is known."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UndecodableEvent(InvalidEvent):
+    """What was received is no JSON object at all."""
+
+
+class TrafficEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request that passed the gateway. DESIGN's "Names" says what each field means."""
+
+    idempotent_id: Annotated[str, Meta(pattern=ID_PATTERN)]
+    timestamp: Annotated[int, Meta(ge=FIRST_TIMESTAMP, le=LAST_TIMESTAMP)]  # ms since the epoch
+    path: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)]
+    route: Annotated[str, Meta(min_length=1, max_length=MAX_ROUTE)]
+    method: Annotated[str, Meta(min_length=1, max_length=MAX_METHOD)]
+    status: Annotated[int, Meta(ge=100, le=599)]
+    response_time: Annotated[float, Meta(ge=0, le=MAX_RESPONSE_TIME)]  # ms
+    client_ip_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    request_id: Annotated[str, Meta(min_length=1, max_length=MAX_REQUEST_ID)]
+    host: Annotated[str, Meta(max_length=MAX_HOST)] = ""
+    user_agent: Annotated[str, Meta(max_length=MAX_USER_AGENT)] = ""
+    response_bytes: Annotated[int, Meta(ge=0, le=MAX_BYTES)] = 0
+    country: Annotated[str, Meta(pattern=r"^(?:[A-Z0-9]{2})?\Z")] = ""
+    v: Annotated[int, Meta(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = SCHEMA_VERSION
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TrafficEvent)
+_splitter = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def encode(event: TrafficEvent) -> bytes:
+    """The event as one JSON object, in UTF-8."""
+    return _encoder.encode(event)
+
+
+def encode_batch(events: Iterable[bytes]) -> bytes:
+    """Encoded events as one JSON array."""
+    return b"[" + b",".join(events) + b"]"
+
+
+def decode(payload: bytes | str | msgspec.Raw) -> TrafficEvent:
+    """The event in `payload`.
+
+    Raises UndecodableEvent for what is no JSON object, InvalidEvent, which names the field, for one that
+    breaks the schema.
+    """
+    try:
+        event = _decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise _invalid(payload, str(error)) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UndecodableEvent(f"not JSON: {error}") from None
+    _refuse_nul(event, bytes(payload) if isinstance(payload, msgspec.Raw) else payload)
+    if event.idempotent_id[:13] != str(event.timestamp):
+        raise InvalidEvent(
+            f"idempotent_id: begins with {event.idempotent_id[:13]}, but timestamp is {event.timestamp}",
+            "idempotent_id",
+        )
+    return event
+
+
+def split_batch(payload: bytes | str) -> list[bytes]:
+    """The encoded events of a JSON array, each still as received. Raises UndecodableEvent."""
+    try:
+        return [bytes(raw) for raw in _splitter.decode(payload)]
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UndecodableEvent(f"batch is no JSON array: {error}") from None
+
+
+def fields_of(payload: bytes | str) -> dict[str, Any] | None:
+    """What can be read of an event that may be invalid; None if it is no JSON object."""
+    try:
+        found = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _refuse_nul(event: TrafficEvent, payload: bytes | str) -> None:
+    """PostgreSQL's text holds no NUL. JSON can only write one as an escape, so most events are done at once."""
+    escape_found = b"\\u0000" in payload if isinstance(payload, bytes) else "\\u0000" in payload
+    if not escape_found:
+        return
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if isinstance(value, str) and "\x00" in value:
+            raise InvalidEvent(f"{field}: holds a NUL character", field)
+
+
+def _invalid(payload: bytes | str | msgspec.Raw, message: str) -> InvalidEvent:
+    """msgspec's message names the field as a path (`- at `$.status``) or in its text."""
+    received = fields_of(bytes(payload) if isinstance(payload, msgspec.Raw) else payload)
+    if received is None:
+        return UndecodableEvent(f"not a JSON object: {message}")
+    version = received.get("v", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        return InvalidEvent(f"v: {version!r} is no known schema version (known: {SCHEMA_VERSION})", "v")
+    if "`$." in message:
+        field = message.split("`$.", 1)[1].split("`", 1)[0]
+        reason = message.split(" - at", 1)[0]
+        return InvalidEvent(f"{field}: {reason}", field)
+    if "required field `" in message:
+        field = message.split("required field `", 1)[1].split("`", 1)[0]
+        return InvalidEvent(f"{field}: required, but missing", field)
+    return InvalidEvent(message)
+
+
+def storable(text: str, limit: int) -> str:
+    """`text` as PostgreSQL and JSON can hold it, at most `limit` characters long.
+
+    What was changed stays visible: a NUL becomes U+2400 (the symbol for NUL), a lone surrogate or invalid
+    byte U+FFFD, and a cut text ends in U+2026 (an ellipsis).
+    """
+    if len(text) > limit:
+        text = text[: limit - 1] + "\u2026"
+    if text.isascii() and "\x00" not in text:
+        return text
+    # Surrogates escape bytes that were no UTF-8; back to bytes, then to replacement characters.
+    text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text.replace("\x00", "\u2400")[:limit]

@@ -1,0 +1,95 @@
+"""Ids that are the same for the same request, and the hash that stands for a client's address."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from functools import lru_cache
+
+from gateway.conf import conf
+
+# [0-9], not \d, and \Z, not $: \d takes every script's digits and $ lets a newline through.
+ID_PATTERN = r"^[0-9]{13}-[0-9a-f]{8}\Z"
+_ID = re.compile(ID_PATTERN)
+
+FIRST_TIMESTAMP = 10**12  # 2001-09-09T01:46:40Z, the first millisecond with 13 digits
+LAST_TIMESTAMP = 10**13 - 1
+
+
+def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id: str) -> str:
+    """The id of a request: `{timestamp}-{first 8 hex digits of SHA-256("client_ip:path:request_id")}`.
+
+    `timestamp` is in milliseconds since the epoch and has 13 digits. The middleware passes the hash of
+    the client's address as `client_ip`: made from the address itself, an id would give it away to anyone
+    who tries all 2^32 of them. Raises ValueError that names the argument.
+    """
+    if type(timestamp) is not int:
+        raise ValueError(f"timestamp: expected an integer of milliseconds, got {type(timestamp).__name__}")
+    if not FIRST_TIMESTAMP <= timestamp <= LAST_TIMESTAMP:
+        raise ValueError(f"timestamp: {timestamp} does not have 13 digits")
+    for name, value in (("client_ip", client_ip), ("path", path), ("request_id", request_id)):
+        if not isinstance(value, str):
+            raise ValueError(f"{name}: expected a string, got {type(value).__name__}")
+    if not request_id:
+        raise ValueError("request_id: must not be empty")
+    try:
+        material = f"{client_ip}:{path}:{request_id}".encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{_unencodable(client_ip, path)}: not encodable as UTF-8: {error.reason}") from None
+    return f"{timestamp}-{hashlib.sha256(material).hexdigest()[:8]}"
+
+
+def _unencodable(client_ip: str, path: str) -> str:
+    """Which of the three arguments holds a lone surrogate."""
+    for name, value in (("client_ip", client_ip), ("path", path)):
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            return name
+    return "request_id"
+
+
+def is_valid_idempotent_id(candidate: object) -> bool:
+    """Whether the whole of `candidate` is an id as `generate_idempotent_id` makes it."""
+    return isinstance(candidate, str) and _ID.match(candidate) is not None
+
+
+def extract_timestamp(candidate: object) -> int | None:
+    """The milliseconds since the epoch that an id begins with; None if it is no id."""
+    if not is_valid_idempotent_id(candidate):
+        return None
+    assert isinstance(candidate, str)
+    return int(candidate[:13])
+
+
+def hash_ip(ip: str) -> str:
+    """16 hex digits that stand for an address: HMAC-SHA256 under `CLIENT_HASH_KEY`.
+
+    An address has one hash however it is written (IPv6 forms, IPv4-mapped IPv6, zone). What is no address
+    is hashed as it is. Raises ValueError for a non-string.
+    """
+    if not isinstance(ip, str):
+        raise ValueError(f"ip: expected a string, got {type(ip).__name__}")
+    return _hash_ip(ip, conf.client_hash_key)
+
+
+# Bounded, and in memory only: a busy client's address is not parsed and hashed anew for each request.
+@lru_cache(maxsize=8192)
+def _hash_ip(ip: str, key: str) -> str:
+    material = canonical_address(ip).encode("utf-8", "surrogatepass")
+    if not key:
+        return hashlib.sha256(material).hexdigest()[:16]
+    return hmac.digest(key.encode(), material, "sha256").hex()[:16]
+
+
+def canonical_address(ip: str) -> str:
+    """The one spelling of an address; what is no address comes back unchanged."""
+    try:
+        address = ipaddress.ip_address(ip.strip())
+    except ValueError:
+        return ip
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Address(int(address)))  # without its zone
+    return str(address)

@@ -1,0 +1,58 @@
+"""The route of a request: what rollups group by.
+
+The matched URL pattern where it says something; otherwise the path with its id-like segments replaced,
+so that `/orders/1` and `/orders/2` are one row and a scanner does not make a row for each guess.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from gateway.events import MAX_ROUTE, storable
+
+PLACEHOLDER = "{id}"
+
+# A pattern that takes any rest of the path groups nothing.
+_CATCH_ALL = re.compile(r"<path:|\.[*+]")
+
+_ID_LIKE = re.compile(
+    r"""
+      [0-9]+                                                            # 123
+    | [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}      # UUID
+    | (?=[0-9a-f]*[0-9])[0-9a-f]{16,}                                   # hashes, long hex
+    | [0-9]{4}-[0-9]{2}-[0-9]{2}                                        # dates
+    | [0-7][0-9A-HJKMNP-TV-Z]{25}                                       # ULID
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def route_of(path: str, resolver_match: Any) -> str:
+    """The route to count a request under; `resolver_match` is Django's, or None where nothing matched."""
+    pattern = getattr(resolver_match, "route", None)
+    if pattern and not is_catch_all(pattern):
+        return storable(readable_pattern(pattern), MAX_ROUTE)
+    return storable(normalize_path(path), MAX_ROUTE)
+
+
+@lru_cache(maxsize=1024)
+def is_catch_all(pattern: str) -> bool:
+    return _CATCH_ALL.search(pattern) is not None
+
+
+@lru_cache(maxsize=1024)
+def readable_pattern(pattern: str) -> str:
+    """A path() or re_path() pattern as one path: a leading slash, no anchors."""
+    without_anchors = re.sub(r"(^|/)\^", r"\1", pattern).replace(r"\Z", "").rstrip("$")
+    return "/" + without_anchors.lstrip("/")
+
+
+def normalize_path(path: str) -> str:
+    """The path with each id-like segment replaced by `{id}`."""
+    if not any(char.isdigit() for char in path):
+        return path
+    return "/".join(
+        PLACEHOLDER if _ID_LIKE.fullmatch(segment) else segment for segment in path.split("/")
+    )

@@ -1,0 +1,208 @@
+"""Django settings of the gateway project, and the only reader of the environment.
+
+A project of one's own does not use this module: it adds the apps and the middleware to its own
+settings (README, "In your own Django project").
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from gateway import embedded_postgres
+from gateway.conf import DEFAULT_EXCLUDE, kept_key, q_cluster
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+
+DEBUG = env.bool("DEBUG", default=False)
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+# prometheus-client decides at import whether its counters are shared between processes.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics"))
+Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+
+EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
+
+
+def _database(name: str, default: str) -> dict[str, object]:
+    try:
+        database = env.db_url(name, default=default)
+    except (ValueError, environ.ImproperlyConfigured) as error:
+        raise ImproperlyConfigured(f"{name}: not a database URL: {error}") from None
+    if not database.get("ENGINE"):
+        raise ImproperlyConfigured(
+            f"{name}: not a database URL (expected scheme://user:password@host:port/name)"
+        )
+    return dict(database)
+
+
+def _queue_database() -> dict[str, object]:
+    if EMBEDDED_POSTGRES:
+        database: dict[str, object] = dict(embedded_postgres.connection_settings(VAR_DIR))
+    else:
+        database = _database("DATABASE_URL", "")
+        if "postgresql" not in str(database["ENGINE"]):
+            raise ImproperlyConfigured("DATABASE_URL: must name a PostgreSQL database (postgres://…)")
+    options = {"connect_timeout": 2, "application_name": "tallygate", **dict(database.get("OPTIONS") or {})}  # type: ignore[call-overload]
+    return {**database, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+
+
+def _legacy_database() -> dict[str, object]:
+    """The collector's own store; a SQLite file gets what several writing processes need."""
+    folder = VAR_DIR / "legacy"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    database = _database("LEGACY_DATABASE_URL", f"sqlite:///{folder / 'collector.sqlite3'}")
+    if "sqlite" in str(database["ENGINE"]):
+        database["OPTIONS"] = {
+            # IMMEDIATE: a transaction that reads and then writes can't be refused half-way.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 2,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+        # A database in memory belongs to one connection; the collector is written by many threads.
+        database["TEST"] = {"NAME": str(folder / "test.sqlite3")}
+    return database
+
+
+def _secret_key() -> str:
+    key = env.str("SECRET_KEY", default="")
+    if key:
+        return key
+    if EMBEDDED_POSTGRES:
+        return kept_key(VAR_DIR / "keys" / "secret_key")
+    raise ImproperlyConfigured(
+        "SECRET_KEY: required when DATABASE_URL is set "
+        "(it is generated and kept under VAR_DIR only with the embedded database)"
+    )
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "gateway",
+    "stats",
+    "legacy_collector",
+]
+
+MIDDLEWARE = [
+    "gateway.middleware.TrafficMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "gateway.urls"
+WSGI_APPLICATION = "gateway.wsgi.application"
+ASGI_APPLICATION = "gateway.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": _queue_database(), "legacy": _legacy_database()}
+DATABASE_ROUTERS = ["legacy_collector.router.LegacyRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+# Headers and cookies. TLS ends at the proxy in front; what it says is believed only if asked for.
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=BEHIND_TLS)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+
+# --- Tallygate -------------------------------------------------------------------------------------
+
+TRAFFIC_ENABLED = env.bool("TRAFFIC_ENABLED", default=True)
+TRAFFIC_EXCLUDE = env.list("TRAFFIC_EXCLUDE", default=list(DEFAULT_EXCLUDE))
+TRAFFIC_LINGER = env.float("TRAFFIC_LINGER", default=0.2)
+TRAFFIC_BUFFER_EVENTS = env.int("TRAFFIC_BUFFER_EVENTS", default=20_000)
+TRAFFIC_SEND_TIMEOUT = env.float("TRAFFIC_SEND_TIMEOUT", default=2.0)
+if "TRAFFIC_LOG_EVENTS" in os.environ:
+    TRAFFIC_LOG_EVENTS = env.bool("TRAFFIC_LOG_EVENTS")
+TRAFFIC_EDGE_ID_HEADERS = env.list("TRAFFIC_EDGE_ID_HEADERS", default=["CF-Ray"])
+TRAFFIC_LEASE = env.float("TRAFFIC_LEASE", default=5.0)
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
+STATS_MODE = env.str("STATS_MODE", default="queue")
+TEST_ENDPOINT = env.bool("TEST_ENDPOINT", default=DEBUG or EMBEDDED_POSTGRES)
+if "CLIENT_HASH_KEY" in os.environ:
+    CLIENT_HASH_KEY = env.str("CLIENT_HASH_KEY")
+
+TRAFFIC_QUEUE = {
+    "name": "traffic-events",
+    "max_batch_size": 100,
+    "max_batch_timeout": 5,
+    "max_retries": 3,
+    "max_concurrency": 1,
+    "dead_letter_queue": "traffic-events-dlq",
+}
+Q_CLUSTER = q_cluster(TRAFFIC_QUEUE)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{process}] {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        # Two lines a task say nothing that our own batch lines don't.
+        "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
+    },
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Tallygate",
+    "SITE_HEADER": "Tallygate",
+    "SITE_SUBHEADER": "Every request, counted once",
+    "SITE_SYMBOL": "monitoring",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+}

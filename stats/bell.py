@@ -1,0 +1,57 @@
+"""Rings the doorbell when nobody else does: a thread beside the worker of the cluster.
+
+A doorbell can be lost (a purge, a rotated SECRET_KEY), and nobody rings for a batch whose backoff or lease
+has run out. Once a second this looks whether a batch is due while nobody works, and rings. It also rings
+now and then when all is quiet, so that the consumer's heartbeat proves the whole way of a doorbell.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from django.db import connections
+from django_q.signals import post_spawn
+
+from gateway import queue
+from gateway.conf import conf
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+IDLE_SECONDS = 10.0  # between two doorbells of an idle queue
+COMPLAINT_SECONDS = 30.0
+
+
+def install() -> None:
+    """Starts the bell in each worker that django-q2 spawns."""
+    post_spawn.connect(_start, dispatch_uid="stats.bell")
+
+
+def _start(**_: Any) -> None:
+    threading.Thread(target=_run, name="tallygate-bell", daemon=True).start()
+
+
+def _run() -> None:
+    rung_at = complained_at = float("-inf")
+    while True:
+        time.sleep(TICK_SECONDS)
+        now = time.monotonic()
+        try:
+            if look(or_idle=now - rung_at >= IDLE_SECONDS):
+                rung_at = now
+        except Exception as error:
+            connections[conf.database].close()
+            if now - complained_at >= COMPLAINT_SECONDS:
+                logger.warning("Bell can't look at the queue: %s", " ".join(str(error).split()))
+                complained_at = now
+
+
+def look(*, or_idle: bool = False) -> bool:
+    """Rings if a batch is due (or the queue idle) while nobody works; whether it did."""
+    if not queue.is_unattended(or_idle=or_idle):
+        return False
+    queue.ring()
+    return True

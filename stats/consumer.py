@@ -1,0 +1,251 @@
+"""The consumer: drains all that is due, one transaction for some batches at a time.
+
+A delivery is counted and committed first (`queue.claim`). Then one transaction inserts the unseen events,
+rolls up just those, buries what never can be counted and deletes the batches: all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.db import Error, connections, transaction
+
+from gateway import queue
+from gateway.conf import conf
+from gateway.events import TrafficEvent, UndecodableEvent, encode, split_batch
+from gateway.logs import printable
+from gateway.queue import Claimed
+from stats import dead_letters, heartbeat, partitions, triage
+from stats.breaker import Breaker
+from stats.dead_letters import Failure
+from stats.errors import is_environment, is_transient, one_line
+from stats.models import DeadLetter
+from stats.store import Stored, store
+
+logger = logging.getLogger(__name__)
+
+TRIES = 3  # of a transaction that deadlocked or failed to serialize
+GIVE_BACK_SECONDS = 1.0  # a batch's rest after the environment failed it
+
+
+class EnvironmentFailed(Exception):
+    """The database is away, full, locked or read-only. The drain ends; the bell rings again."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What one drain did."""
+
+    batches: int = 0
+    inserted: int = 0
+    duplicates: int = 0
+    dead: int = 0
+
+
+@dataclass(slots=True)
+class Consumer:
+    """What a worker process remembers between two drains."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    # Deliveries the environment failed and that could not be given back, since it was away.
+    owed: list[tuple[list[Claimed], str]] = field(default_factory=list)
+
+    def drain(self) -> Totals:
+        """Works on all that is due, for `TRAFFIC_DRAIN_SECONDS` at most; rings if more is left."""
+        totals = Totals()
+        ends_at = time.monotonic() + conf.drain_seconds
+        try:
+            self._settle_debts()
+            heartbeat.beat()
+            partitions.ensure_ahead(datetime.now(UTC))
+            while time.monotonic() < ends_at:
+                if not self.breaker.load():
+                    return totals
+                claims = queue.claim(1 if self.breaker.is_open else None)
+                if not claims:
+                    return totals
+                self._process(claims, totals)
+            queue.ring()
+        except (EnvironmentFailed, Error, OSError) as error:
+            connections[conf.database].close()
+            if not isinstance(error, EnvironmentFailed) and not is_environment(error):
+                raise
+            logger.warning("Drain ended early, nothing is lost: %s", one_line(error))
+        return totals
+
+    def _settle_debts(self) -> None:
+        while self.owed:
+            claims, error = self.owed[0]
+            queue.give_back(claims, error, delay=0)
+            del self.owed[0]
+
+    def _process(self, claims: list[Claimed], totals: Totals) -> None:
+        """One delivery of some batches, to the end, whatever that is."""
+        if len(claims) == 1 and claims[0].deliveries > claims[0].max_deliveries:
+            # Nobody was left to say how the last delivery ended.
+            self._give_up(claims[0], "the consumer died on every delivery", "")
+            return
+        try:
+            _count(claims, totals)
+        except Exception as error:
+            partitions.forget()
+            self._failed(claims, error)
+        else:
+            self.breaker.succeeded()
+
+    def _failed(self, claims: list[Claimed], error: Exception) -> None:
+        reason = one_line(error)
+        if is_environment(error):
+            self.owed.append((claims, reason))
+            raise EnvironmentFailed(reason) from error
+        logger.warning("Batches failed: %s | %s", [claimed.id for claimed in claims], printable(reason))
+        if len(claims) > 1:
+            for claimed in claims:  # each alone from now on, at once: all but one are innocent
+                queue.retry(claimed, reason, delay=0)
+            return
+        (claimed,) = claims
+        lone_event = claimed.is_last_delivery and claimed.events == 1
+        self.breaker.failed(claimed.origin, reason, exhausted=lone_event)
+        if self.breaker.is_open:
+            queue.give_back(claims, reason, delay=GIVE_BACK_SECONDS)
+        elif claimed.is_last_delivery:
+            self._give_up(claimed, reason, traceback.format_exc())
+        else:
+            queue.retry(claimed, reason, delay=conf.retry_delay * 2 ** (claimed.deliveries - 1))
+
+    def _give_up(self, claimed: Claimed, error: str, trace: str) -> None:
+        """Halves the batch, until the guilty event stands alone and becomes a dead letter."""
+        try:
+            events = split_batch(claimed.payload)
+        except UndecodableEvent:
+            events = []
+        with transaction.atomic(using=conf.database):
+            if not queue.hold([claimed]):
+                return
+            if len(events) > 1:
+                queue.halve(claimed, events, error)
+                return
+            failure = Failure(
+                payload=events[0] if events else claimed.payload,
+                reason=DeadLetter.Reason.EXHAUSTED,
+                error=error,
+                deliveries=claimed.deliveries,
+                traceback=trace,
+                first_failed_at=claimed.first_failed_at,
+            )
+            dead_letters.bury([failure])
+            queue.finish([claimed])
+            heartbeat.beat(batches=1, dead=1)
+
+
+def _count(claims: Sequence[Claimed], totals: Totals) -> None:
+    """Stores the batches in one transaction, tried again if another one got in its way."""
+    sorted_batches = {claimed.id: triage.sort(claimed) for claimed in claims}
+    partitions.ensure(
+        {partitions.day_of(event.timestamp) for found in sorted_batches.values() for event in found.events}
+    )
+    for attempt in range(1, TRIES + 1):
+        try:
+            _count_once(claims, sorted_batches, totals)
+            return
+        except Error as error:
+            if attempt == TRIES or not is_transient(error):
+                raise
+            logger.warning("Transaction tried again: %s", one_line(error))
+
+
+def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], totals: Totals) -> None:
+    started = time.perf_counter()
+    with transaction.atomic(using=conf.database):
+        held = queue.hold(claims)
+        if not held:
+            return
+        stored = store([event for claimed in held for event in batches[claimed.id].events])
+        tallies = _tally(held, batches, stored)
+        dead_letters.bury([failure for tally in tallies for failure in tally.failures])
+        for claimed in held:
+            found = batches[claimed.id]
+            if found.future:
+                queue.put_off(claimed, found.future, "waits for its time", found.future_seconds)
+        queue.finish(held)
+        heartbeat.beat(
+            batches=len(held),
+            events=len(stored.inserted),
+            duplicates=sum(tally.duplicates for tally in tallies),
+            dead=sum(len(tally.failures) for tally in tallies),
+        )
+    milliseconds = (time.perf_counter() - started) * 1000
+    for tally in tallies:
+        tally.log(milliseconds / len(tallies))
+        totals.batches += 1
+        totals.inserted += len(tally.inserted)
+        totals.duplicates += tally.duplicates
+        totals.dead += len(tally.failures)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one batch."""
+
+    claimed: Claimed
+    inserted: list[TrafficEvent]
+    duplicates: int
+    failures: list[Failure]
+
+    def log(self, milliseconds: float) -> None:
+        logger.info(
+            "Batch stored: %d | Events: %d | Inserted: %d | Duplicates: %d | Dead: %d | Time: %.1fms",
+            self.claimed.id,
+            self.claimed.events,
+            len(self.inserted),
+            self.duplicates,
+            len(self.failures),
+            milliseconds,
+        )
+        if conf.log_events:
+            for event in self.inserted:
+                logger.info(
+                    "Event: %s | Path: %s | Status: %d | Time: %.3fms",
+                    event.idempotent_id,
+                    printable(event.path),
+                    event.status,
+                    event.response_time,
+                )
+
+
+def _tally(held: Sequence[Claimed], batches: dict[int, triage.Sorted], stored: Stored) -> list[Tally]:
+    """Which batch an inserted id came from: the first that holds it."""
+    unattributed = set(stored.inserted)
+    colliding = {id(event) for event in stored.collisions}
+    tallies = []
+    for claimed in held:
+        found = batches[claimed.id]
+        tally = Tally(claimed, [], 0, list(found.failures))
+        for event in found.events:
+            if id(event) in colliding:
+                tally.failures.append(_collision(event, claimed))
+            elif event.idempotent_id in unattributed:
+                unattributed.discard(event.idempotent_id)
+                tally.inserted.append(event)
+            else:
+                tally.duplicates += 1
+        tallies.append(tally)
+    return tallies
+
+
+def _collision(event: TrafficEvent, claimed: Claimed) -> Failure:
+    error = f"idempotent_id: {event.idempotent_id} is stored for another path or request id"
+    return Failure(encode(event), DeadLetter.Reason.COLLISION, error, claimed.deliveries)
+
+
+_consumer = Consumer()
+
+
+def drain() -> Totals:
+    """Drains the queue with what this process remembers. Raises what is no fault of the environment."""
+    return _consumer.drain()

@@ -1,0 +1,91 @@
+"""Where every event is right now: the figures of `pipeline_status`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import Error, connections
+
+from gateway import metrics, queue
+from gateway.conf import conf
+from legacy_collector import collector
+from stats import heartbeat
+from stats.models import ConsumerHeartbeat, DeadLetter
+
+Status = dict[str, Any]
+
+
+def status() -> Status:
+    """Counts of events by where they are; a figure whose store can't be asked is None.
+
+    `problems` names what could not be asked, or what needs a person.
+    """
+    figures: Status = {"mode": conf.mode, "dropped": metrics.total(metrics.dropped)}
+    problems: list[str] = []
+    for name, part, keys in (
+        ("queue database", _queue_figures, QUEUE_FIGURES),
+        ("legacy collector", _collector_figures, ("fallback_pending",)),
+    ):
+        figures |= _ask(name, part, keys, problems)
+    # There is no journal to wait in: an event is in its process, in a store, or counted as dropped.
+    figures["journal_pending"] = 0
+    if figures["breaker"] == ConsumerHeartbeat.Breaker.OPEN:
+        problems.append(f"the breaker is open: {figures.pop('breaker_error')}")
+    figures.pop("breaker_error", None)
+    return {**figures, "problems": problems}
+
+
+QUEUE_FIGURES = (
+    "events",
+    "requests",
+    "queued_batches",
+    "queued_events",
+    "oldest_queued_seconds",
+    "dead_letters",
+    "consumer_heartbeat_age_seconds",
+    "consumed_batches",
+    "duplicates",
+    "breaker",
+)
+
+
+def _queue_figures() -> Status:
+    waiting = queue.depth()
+    beat = ConsumerHeartbeat.objects.using(conf.database).filter(name=conf.queue.name).first()
+    with connections[conf.database].cursor() as cursor:
+        # Exact, and so a scan: for a command, not for a page.
+        cursor.execute("SELECT count(*) FROM stats_event")
+        events = cursor.fetchone()[0]
+        cursor.execute("SELECT coalesce(sum(requests), 0)::bigint FROM stats_pathstatshourly")
+        requests = cursor.fetchone()[0]
+    dead = DeadLetter.objects.using(conf.database).filter(state=DeadLetter.State.DEAD)
+    return {
+        "events": events,
+        "requests": requests,
+        "queued_batches": waiting.batches,
+        "queued_events": waiting.events,
+        "oldest_queued_seconds": round(waiting.oldest_seconds, 3),
+        "dead_letters": dead.count(),
+        "consumer_heartbeat_age_seconds": _rounded(heartbeat.age()),
+        "consumed_batches": beat.batches if beat else 0,
+        "duplicates": beat.duplicates if beat else 0,
+        "breaker": beat.breaker if beat else ConsumerHeartbeat.Breaker.CLOSED.value,
+        "breaker_error": beat.breaker_error if beat else "",
+    }
+
+
+def _collector_figures() -> Status:
+    return {"fallback_pending": collector.pending()}
+
+
+def _ask(name: str, part: Callable[[], Status], keys: tuple[str, ...], problems: list[str]) -> Status:
+    try:
+        return part()
+    except (Error, OSError) as error:
+        problems.append(f"the {name} can't be asked: {' '.join(str(error).split())}")
+        return dict.fromkeys(keys)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,210 @@
+"""The consumer counts each event once, whatever is delivered how often."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+from django.db import connection, connections
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway import queue
+from gateway.events import encode
+from gateway.models import QueuedBatch
+from stats.consumer import Consumer, drain
+from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
+
+
+def rolled_up() -> int:
+    return sum(PathStatsHourly.objects.values_list("requests", flat=True))
+
+
+def assert_rollups_equal_rows() -> None:
+    """The invariant of the whole project, recomputed from the rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT route, to_timestamp("timestamp" / 3600000 * 3600), count(*),
+                   count(*) FILTER (WHERE status >= 400), sum(response_bytes),
+                   min(response_time), max(response_time)
+            FROM stats_event GROUP BY 1, 2 ORDER BY 1, 2
+            """
+        )
+        rows = cursor.fetchall()
+    rollups = PathStatsHourly.objects.order_by("route", "hour").values_list(
+        "route", "hour", "requests", "errors", "response_bytes", "response_time_min", "response_time_max"
+    )
+    assert rows == list(rollups)
+
+
+def deliver_again(payload: str, times: int) -> None:
+    for _ in range(times):
+        queue.enqueue([(payload, 1)])
+
+
+def test_an_event_is_stored_and_rolled_up(send, make_event):
+    event = make_event(status=404, response_time=2.5, response_bytes=7)
+    send(event)
+
+    drain()
+
+    stored = Event.objects.get()
+    for field in set(event.__struct_fields__) - {"v"}:
+        assert getattr(stored, field) == getattr(event, field)
+    hour = PathStatsHourly.objects.get()
+    assert (hour.route, hour.requests, hour.errors, hour.status_4xx) == (event.route, 1, 1, 1)
+    assert (hour.response_time_sum, hour.response_time_min, hour.response_time_max) == (2.5, 2.5, 2.5)
+    assert hour.response_bytes == 7
+    assert not QueuedBatch.objects.exists()
+
+
+def test_each_status_class_has_its_column(send, make_event):
+    send(*(make_event(status=status) for status in (101, 200, 204, 302, 404, 500, 599)))
+
+    drain()
+
+    hour = PathStatsHourly.objects.get()
+    counts = (hour.status_1xx, hour.status_2xx, hour.status_3xx, hour.status_4xx, hour.status_5xx)
+    assert counts == (1, 2, 1, 1, 2)
+    assert (hour.requests, hour.errors) == (7, 3)
+
+
+def test_the_same_batch_delivered_five_times_counts_once(send, make_event):
+    send(*(make_event() for _ in range(10)))
+    deliver_again(QueuedBatch.objects.get().payload, 4)
+
+    totals = drain()
+
+    assert (totals.inserted, totals.duplicates) == (10, 40)
+    assert Event.objects.count() == rolled_up() == 10
+
+
+def test_an_event_twice_in_one_batch_and_in_two_batches_counts_once(send, make_event):
+    event = make_event()
+    send(event, event, make_event())
+    send(event)
+
+    totals = drain()
+
+    assert (totals.inserted, totals.duplicates) == (2, 2)
+    assert Event.objects.count() == rolled_up() == 2
+
+
+def test_an_event_that_is_counted_already_changes_nothing_later(send, make_event):
+    event = make_event()
+    send(event)
+    drain()
+    send(event)
+    drain()
+
+    assert Event.objects.count() == rolled_up() == 1
+
+
+def test_events_of_two_hours_and_days_are_rolled_up_apart(send, make_event):
+    noon = 1_763_900_000_000
+    send(*(make_event(timestamp=noon + hours * 3_600_000) for hours in (0, 1, 24, 24)))
+
+    drain()
+
+    assert sorted(PathStatsHourly.objects.values_list("requests", flat=True)) == [1, 1, 2]
+    assert_rollups_equal_rows()
+
+
+def test_a_colon_in_a_route_does_not_tear_it_apart(send, make_event):
+    send(make_event(route="/v1/docs:batchGet", path="/v1/docs:batchGet"))
+
+    drain()
+
+    assert PathStatsHourly.objects.get().route == "/v1/docs:batchGet"
+
+
+def test_another_request_under_the_same_id_is_a_collision_not_a_duplicate(send, make_event):
+    first = make_event()
+    second = make_event(idempotent_id=first.idempotent_id, timestamp=first.timestamp)
+    send(first)
+    send(second)
+
+    totals = drain()
+
+    assert (totals.inserted, totals.duplicates, totals.dead) == (1, 0, 1)
+    letter = DeadLetter.objects.get()
+    assert (letter.reason, letter.event_id) == ("collision", first.idempotent_id)
+    assert letter.payload == encode(second).decode()
+
+
+def test_the_heartbeat_counts_what_was_done(send, make_event):
+    ConsumerHeartbeat.objects.all().delete()
+    event = make_event()
+    send(event, event)
+
+    drain()
+
+    beat = ConsumerHeartbeat.objects.get()
+    assert (beat.batches, beat.events, beat.duplicates, beat.dead) == (1, 1, 1, 0)
+
+
+def test_a_batch_deleted_by_another_consumer_is_not_counted_here(send, make_event):
+    send(make_event())
+    claims = queue.claim()
+    QueuedBatch.objects.all().delete()
+
+    consumer = Consumer()
+    from stats.consumer import Totals
+
+    consumer._process(claims, Totals())
+
+    assert not Event.objects.exists()
+
+
+def test_two_consumers_at_once_count_each_event_once(send, make_event):
+    events = [make_event(route=f"/r{n % 7}") for n in range(3000)]
+    for start in range(0, 3000, 500):
+        send(*events[start : start + 500])
+        send(*events[start : start + 500])
+
+    def work() -> None:
+        try:
+            Consumer().drain()
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    drain()
+
+    assert Event.objects.count() == rolled_up() == 3000
+    assert_rollups_equal_rows()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_deliveries_of_any_events_leave_rollups_equal_to_rows(store, make_event, data):
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE stats_event, stats_pathstatshourly, gateway_queuedbatch")
+    pool = [
+        make_event(
+            route=f"/route-{data.draw(st.integers(0, 3))}",
+            timestamp=1_763_900_000_000 + data.draw(st.integers(0, 3 * 86_400_000)),
+            status=data.draw(st.sampled_from([200, 301, 404, 503])),
+            response_time=data.draw(st.floats(0, 1e6)),
+            response_bytes=data.draw(st.integers(0, 2**40)),
+        )
+        for _ in range(data.draw(st.integers(1, 12)))
+    ]
+    sent = set()
+    for batch in data.draw(st.lists(st.lists(st.sampled_from(pool), min_size=1, max_size=20), max_size=8)):
+        queue.send([encode(event) for event in batch])
+        sent |= {event.idempotent_id for event in batch}
+        if random.random() < 0.5:
+            drain()
+    drain()
+
+    assert set(Event.objects.values_list("idempotent_id", flat=True)) == sent
+    assert_rollups_equal_rows()

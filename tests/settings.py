@@ -1,0 +1,37 @@
+"""The project's own settings, on state of their own.
+
+One folder and one embedded PostgreSQL for the whole run: the first process makes them, pytest-xdist's
+workers inherit the environment and use databases of their own in the same server.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+if "TALLYGATE_TEST_VAR_DIR" not in os.environ:
+    os.environ["TALLYGATE_TEST_VAR_DIR"] = tempfile.mkdtemp(prefix="tallygate-test-")
+
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_shared = Path(os.environ["TALLYGATE_TEST_VAR_DIR"])
+
+# The server is shared, everything else is not.
+os.environ["VAR_DIR"] = str(_shared)
+os.environ.setdefault("SECRET_KEY", "only for tests")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_shared / _worker / "metrics")
+os.environ.pop("DEBUG", None)
+
+from gateway import embedded_postgres  # noqa: E402
+from gateway.settings import *  # noqa: E402, F403
+from gateway.settings import DATABASES, EMBEDDED_POSTGRES  # noqa: E402
+
+if EMBEDDED_POSTGRES:
+    embedded_postgres.ensure_running(_shared)
+
+VAR_DIR = _shared / _worker
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+DATABASES["legacy"]["TEST"] = {"NAME": str(VAR_DIR / "legacy-test.sqlite3")}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+TEST_ENDPOINT = True
+CLIENT_HASH_KEY = "k3y"
+TRAFFIC_LINGER = 0.02
