@@ -1,0 +1,50 @@
+"""django-q2's ORM broker, with patience for a database that is away.
+
+With the stock one the pusher sleeps ten seconds and dies when the queue can't be read, and the monitor dies
+at once when a task can't be acknowledged; each is missing until somebody makes a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.db import Error, connections
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+COMPLAINT_SECONDS = 30.0  # an outage is a line now and then
+
+
+class PatientBroker(ORM):
+    """Looks again a little later, and leaves what it could not acknowledge to a second delivery.
+
+    A task of ours that comes twice does no harm: it is only a doorbell.
+    """
+
+    _complained_at = float("-inf")
+
+    def dequeue(self) -> list[tuple[int, Any]] | None:
+        try:
+            tasks: list[tuple[int, Any]] | None = super().dequeue()
+        except (Error, OSError) as error:
+            self._complain("Task queue can't be read", error)
+            time.sleep(PAUSE_SECONDS)
+            return None
+        return tasks
+
+    def delete(self, task_id: int) -> None:
+        try:
+            super().delete(task_id)
+        except (Error, OSError) as error:
+            self._complain("Task can't be acknowledged and will come again", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        connections[Conf.ORM].close()
+        if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
+            self._complained_at = time.monotonic()
+            logger.warning("%s: %s", what, " ".join(str(error).split()))

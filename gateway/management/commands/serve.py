@@ -1,0 +1,114 @@
+"""`manage.py serve`: the whole system in one command."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from gateway import embedded_postgres, startup
+from gateway.conf import conf
+from gateway.processes import adopt_orphans
+from gateway.supervisor import Service, Supervisor, end_orphans
+
+
+class Command(BaseCommand):
+    """Exit code 0 after a stop by signal, 2 when it can't start."""
+
+    help = "Prepares the databases, then runs gunicorn and the task queue until it is stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            web = startup.Web.from_settings(settings.WEB_SERVER)
+            web.check_free()
+            if self._embedded():
+                adopt_orphans()  # the keeper, so that not even its exit status stays behind
+                embedded_postgres.ensure_running(conf.var_dir)
+            startup.check_databases()
+        except (startup.StartupError, embedded_postgres.EmbeddedPostgresError) as error:
+            self.stderr.write(f"error: {error}")
+            sys.exit(2)
+        password = startup.prepare(conf.var_dir)
+        if password is not None:
+            self.stdout.write(
+                f"Superuser created: {startup.ADMIN}, password {password} (shown only this once; "
+                f"`manage.py changepassword {startup.ADMIN}` sets another)"
+            )
+        self.stdout.flush()
+        sys.exit(self._supervise(web))
+
+    def _supervise(self, web: startup.Web) -> int:
+        manage = [sys.executable, str(Path(sys.argv[0]).resolve())]
+        services = (
+            Service("web server", startup.gunicorn_command(web, conf.var_dir, sys.executable)),
+            Service("task queue", [*manage, "qcluster"]),
+        )
+        announcement = Announcement(web, self)
+        keeper = Keeper(conf.var_dir) if self._embedded() else None
+
+        def tick() -> None:
+            announcement.tick()
+            if keeper is not None:
+                keeper.tick()
+
+        try:
+            return Supervisor(services, tick).run()
+        finally:
+            end_orphans(self._keepers)
+            embedded_postgres.leave(conf.var_dir)
+            end_orphans(self._keepers)
+
+    @staticmethod
+    def _keepers() -> tuple[int | None, ...]:
+        """Adopted, too, but others may be using them; the keeper ends them when nobody does."""
+        return embedded_postgres.keeper_pid(conf.var_dir), embedded_postgres.server_pid(conf.var_dir)
+
+    @staticmethod
+    def _embedded() -> bool:
+        return bool(getattr(settings, "EMBEDDED_POSTGRES", False))
+
+
+class Keeper:
+    """Brings the embedded server's keeper back when that one was killed."""
+
+    def __init__(self, var_dir: Path) -> None:
+        self.var_dir = var_dir
+        self.next_look = 0.0
+
+    def tick(self) -> None:
+        if time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + 1.0
+        embedded_postgres.revive(self.var_dir)
+
+
+class Announcement:
+    """Prints the addresses once the web server answers."""
+
+    def __init__(self, web: startup.Web, command: BaseCommand) -> None:
+        self.web = web
+        self.command = command
+        self.done = False
+
+    def tick(self) -> None:
+        if self.done or not self._answers():
+            return
+        self.done = True
+        self.command.stdout.write(f"Tallygate is up: {self.web.url}  admin: {self.web.url}admin/")
+        self.command.stdout.flush()
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(*self.web.address, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            # Any answer: one that refuses this Host header comes from a running server, too.
+            return connection.getresponse().status > 0
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
