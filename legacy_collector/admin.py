@@ -1,0 +1,152 @@
+"""Admin pages of the old collector, in whatever database it has."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from gateway import admin_search, admin_text
+from gateway.admin_search import SearchError
+from gateway.readonly_admin import ReadOnlyAdmin
+from legacy_collector.models import CollectedEvent, CollectedHourly
+
+REASON_KINDS = {"fallback": "warning", "legacy": "info", "dual": "info", "sample": ""}
+
+
+class ReplayFilter(admin.SimpleListFilter):
+    """Only the one choice that has an index of its own."""
+
+    title = "replay"
+    parameter_name = "replay"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("pending", "to be replayed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(replay_pending=True) if self.value() == "pending" else queryset
+
+
+@admin.register(CollectedEvent)
+class CollectedEventAdmin(ReadOnlyAdmin):
+    """What the collector took over, newest first."""
+
+    list_display = ("time", "id_shown", "route_cut", "status_shown", "reasons_shown", "replay", "collected")
+    list_filter = (ReplayFilter,)
+    list_deferred: ClassVar = ("payload",)
+    fields = (
+        "id_shown",
+        "time",
+        "route_shown",
+        "status_shown",
+        "reasons_shown",
+        "replay",
+        "replayed",
+        "collected",
+        "payload_shown",
+    )
+    search_fields = ("pk",)
+    search_help_text = "Id or time (UTC)"
+    search_examples = (
+        ("1763900000000-5d29ab01", "One event by its id, or some by how their ids begin."),
+        ("2025-11-23 12:13", "A day, hour, minute or second (UTC)."),
+    )
+    empty_text = "The collector holds nothing: the queue took every event, and no mode sends events here."
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        query = admin_search.parse(term)
+        if query.text:
+            raise SearchError("Collected events can be searched by id or time only.")
+        return rows.filter(query.on_ids("idempotent_id"))
+
+    @display(description="Id")
+    def id_shown(self, event: CollectedEvent) -> str:
+        return admin_text.code(event.idempotent_id)
+
+    @display(description="Time (UTC)")
+    def time(self, event: CollectedEvent) -> str:
+        return admin_text.utc_of_id(event.idempotent_id)
+
+    @display(description="Route")
+    def route_cut(self, event: CollectedEvent) -> str:
+        return admin_text.one_line(event.route)
+
+    @display(description="Route")
+    def route_shown(self, event: CollectedEvent) -> str:
+        return admin_text.whole(event.route)
+
+    @display(description="Status")
+    def status_shown(self, event: CollectedEvent) -> SafeString:
+        return admin_text.status_label(event.status)
+
+    @display(description="Reasons")
+    def reasons_shown(self, event: CollectedEvent) -> SafeString:
+        names = event.reason_names
+        return format_html_join(
+            " ", "{}", ((admin_text.label(name, REASON_KINDS.get(name, "")),) for name in names)
+        )
+
+    @display(description="Replay")
+    def replay(self, event: CollectedEvent) -> SafeString | str:
+        if event.replay_pending:
+            return admin_text.label("waiting", "warning")
+        return admin_text.label("done", "success") if event.replayed_at else "-"
+
+    @display(description="Replayed (UTC)")
+    def replayed(self, event: CollectedEvent) -> str:
+        return admin_text.utc(event.replayed_at)
+
+    @display(description="Collected (UTC)")
+    def collected(self, event: CollectedEvent) -> str:
+        return admin_text.utc(event.collected_at)
+
+    @display(description="Payload")
+    def payload_shown(self, event: CollectedEvent) -> SafeString | str:
+        return admin_text.json_block(event.payload)
+
+
+@admin.register(CollectedHourly)
+class CollectedHourlyAdmin(ReadOnlyAdmin):
+    """The collector's own counts, newest hour first."""
+
+    list_display = ("hour_utc", "route_cut", "total", "failed")
+    fields = ("route_shown", "hour_utc", "total", "failed")
+    ordering = ("-hour", "-requests")
+    search_fields = ("pk",)
+    search_help_text = "Time (UTC) or whole route"
+    search_examples = (
+        ("2025-11-23 12", "A day or an hour (UTC)."),
+        ("/api/users", "The route with exactly this name; also after a time."),
+    )
+    empty_text = "The collector has counted nothing."
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        query = admin_search.parse(term)
+        hours = query.period.on_hours("hour") if query.period else Q()
+        # Not by its beginning: whether an index answers that depends on the collector's database.
+        return rows.filter(hours, Q(route=query.text) if query.text else Q())
+
+    @display(description="Hour (UTC)")
+    def hour_utc(self, counts: CollectedHourly) -> str:
+        return admin_text.hour(counts.hour)
+
+    @display(description="Route")
+    def route_cut(self, counts: CollectedHourly) -> str:
+        return admin_text.one_line(counts.route)
+
+    @display(description="Route")
+    def route_shown(self, counts: CollectedHourly) -> str:
+        return admin_text.whole(counts.route)
+
+    @display(description="Requests")
+    def total(self, counts: CollectedHourly) -> str:
+        return admin_text.count(counts.requests)
+
+    @display(description="Errors")
+    def failed(self, counts: CollectedHourly) -> str:
+        return admin_text.share(counts.errors, counts.requests)
