@@ -63,6 +63,7 @@ def q_cluster(queue: Mapping[str, Any], database: str = "default") -> dict[str, 
         "name": options["name"],
         "label": "Task queue",
         "orm": database,
+        "broker_class": "gateway.broker.PatientBroker",
         "workers": options["max_concurrency"],
         "timeout": 60,
         "retry": 300,
@@ -95,7 +96,7 @@ class TrafficSettings:
 
     @property
     def log_events(self) -> bool:
-        """`TRAFFIC_LOG_EVENTS`: one log line for each event, not only for each batch; on under runserver."""
+        """`TRAFFIC_LOG_EVENTS`: a log line for each event, not only for each batch; on under runserver."""
         return bool(self._get("TRAFFIC_LOG_EVENTS", sys.argv[1:2] == ["runserver"]))
 
     @property
@@ -105,7 +106,7 @@ class TrafficSettings:
 
     @property
     def linger(self) -> float:
-        """Seconds an event waits for company before it is sent: `TRAFFIC_LINGER`, within the queue's bound."""
+        """`TRAFFIC_LINGER`: seconds an event waits for company, within the queue's bound."""
         wanted = float(self._get("TRAFFIC_LINGER", 0.2))
         return max(0.0, min(wanted, float(self.queue.max_batch_timeout)))
 

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -38,12 +38,11 @@ def deadline(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
 
 def _socket_of(connection: BaseDatabaseWrapper) -> socket.socket:
     """The connection's socket under a descriptor of our own: the number may be reused once it is closed."""
-    return socket.socket(fileno=os.dup(connection.connection.pgconn.socket))
+    with connection.wrap_database_errors:  # a broken connection raises psycopg's own here
+        return socket.socket(fileno=os.dup(connection.connection.pgconn.socket))
 
 
 def _cut(connected: socket.socket, seconds: float) -> None:
     logger.warning("PostgreSQL did not answer within %.1f s; the connection is cut", seconds)
-    try:
+    with suppress(OSError):  # it may have gone away by itself meanwhile
         connected.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it went away by itself meanwhile

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,13 +80,13 @@ def send(events: Sequence[bytes]) -> int:
     was_open = connection.connection is not None
     try:
         return _send(events)
-    except (Error, OSError) as error:
+    except Exception as error:
         connection.close()
         if not was_open or not _is_broken(error):
             raise QueueRefused(_one_line(error)) from error
     try:
         return _send(events)
-    except (Error, OSError) as error:
+    except Exception as error:
         connection.close()
         raise QueueRefused(_one_line(error)) from error
 
@@ -274,22 +275,12 @@ def is_unattended(*, or_idle: bool = False) -> bool:
 # --- inside ----------------------------------------------------------------------------------------
 
 
-class _transaction:  # noqa: N801  (reads as the context manager it is)
+@contextmanager
+def _transaction(seconds: float) -> Iterator[CursorWrapper]:
     """A transaction with bounded statements and lock waits, and its cursor."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._atomic = transaction.atomic(using=conf.database)
-
-    def __enter__(self) -> CursorWrapper:
-        self._atomic.__enter__()
-        self._cursor = connections[conf.database].cursor()
-        _limit(self._cursor, self._seconds)
-        return self._cursor
-
-    def __exit__(self, *exc_info: Any) -> None:
-        self._cursor.close()
-        self._atomic.__exit__(*exc_info)
+    with transaction.atomic(using=conf.database), connections[conf.database].cursor() as cursor:
+        _limit(cursor, seconds)
+        yield cursor
 
 
 def _limit(cursor: CursorWrapper, seconds: float) -> None:
@@ -331,8 +322,8 @@ def _fetch(sql: str) -> tuple[Any, ...]:
 def _is_broken(error: BaseException) -> bool:
     """Whether the connection itself failed (no SQLSTATE, or the server's word that it ends it)."""
     state = getattr(error.__cause__, "sqlstate", None)
-    return state is None or state.startswith(("08", "57P"))
+    return isinstance(error, Error) and (state is None or state.startswith(("08", "57P")))
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

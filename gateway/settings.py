@@ -32,11 +32,12 @@ EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 def _database(name: str, default: str) -> dict[str, object]:
     try:
         database = env.db_url(name, default=default)
-    except (ValueError, environ.ImproperlyConfigured) as error:
-        raise ImproperlyConfigured(f"{name}: not a database URL: {error}") from None
+    except (ValueError, environ.ImproperlyConfigured):
+        database = {}  # the parser's own words may quote a part of the password
     if not database.get("ENGINE"):
         raise ImproperlyConfigured(
-            f"{name}: not a database URL (expected scheme://user:password@host:port/name)"
+            f"{name}: not a database URL (expected scheme://user:password@host:port/name,"
+            " special characters of the password percent-encoded)"
         )
     return dict(database)
 
@@ -154,7 +155,16 @@ BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=BEHIND_TLS)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+
+# What `manage.py serve` starts gunicorn with; as text, so that it can say in one line what is wrong.
+WEB_SERVER = {
+    "HOST": env.str("HOST", default="") or "127.0.0.1",
+    "PORT": env.str("PORT", default="") or "8000",
+    "WEB_CONCURRENCY": env.str("WEB_CONCURRENCY", default="") or "2",
+    "WEB_THREADS": env.str("WEB_THREADS", default="") or "1",
+}
 
 # --- Tallygate -------------------------------------------------------------------------------------
 
@@ -192,6 +202,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # What was answered, 404s included, is in the events; only what failed is a line.
+        "django.request": {"level": "ERROR"},
         # Two lines a task say nothing that our own batch lines don't.
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },
@@ -204,5 +216,9 @@ UNFOLD = {
     "SITE_SYMBOL": "monitoring",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "gateway.admin_navigation.sections",
+    },
 }

@@ -2,7 +2,9 @@
 
 A doorbell can be lost (a purge, a rotated SECRET_KEY), and nobody rings for a batch whose backoff or lease
 has run out. Once a second this looks whether a batch is due while nobody works, and rings. It also rings
-now and then when all is quiet, so that the consumer's heartbeat proves the whole way of a doorbell.
+now and then when all is quiet, so that the consumer's heartbeat proves the whole way of a doorbell, and it
+starts the replay of what the collector took during an outage soon after its end: the schedule would come
+a minute later.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ from typing import Any
 
 from django.db import connections
 from django_q.signals import post_spawn
+from django_q.tasks import async_task
 
 from gateway import queue
 from gateway.conf import conf
+from legacy_collector import collector, replay
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 IDLE_SECONDS = 10.0  # between two doorbells of an idle queue
+REPLAY_SECONDS = 5.0  # between two looks at the collector, and how long one goes on
 COMPLAINT_SECONDS = 30.0
 
 
@@ -35,14 +40,17 @@ def _start(**_: Any) -> None:
 
 
 def _run() -> None:
-    rung_at = complained_at = float("-inf")
+    rung_at = replayed_at = complained_at = float("-inf")
     while True:
         time.sleep(TICK_SECONDS)
         now = time.monotonic()
         try:
             if look(or_idle=now - rung_at >= IDLE_SECONDS):
                 rung_at = now
-        except Exception as error:
+            if now - replayed_at >= REPLAY_SECONDS:
+                replayed_at = now
+                look_for_fallback()
+        except Exception as error:  # noqa: BLE001  (the bell outlives whatever the databases do)
             connections[conf.database].close()
             if now - complained_at >= COMPLAINT_SECONDS:
                 logger.warning("Bell can't look at the queue: %s", " ".join(str(error).split()))
@@ -54,4 +62,15 @@ def look(*, or_idle: bool = False) -> bool:
     if not queue.is_unattended(or_idle=or_idle):
         return False
     queue.ring()
+    return True
+
+
+def look_for_fallback() -> bool:
+    """Starts a replay if the collector holds events for the queue; whether it did.
+
+    Asked only after the queue could be looked at, so that an outage is over.
+    """
+    if not collector.pending():
+        return False
+    async_task(replay.SCHEDULED, time.time() + REPLAY_SECONDS, task_name="fallback replay")
     return True

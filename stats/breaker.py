@@ -61,7 +61,9 @@ class Breaker:
 
     def _open(self, error: str) -> None:
         if not self.is_open:
-            logger.critical("Breaker open: everything fails, nothing is dead-lettered until that ends: %s", error)
+            logger.critical(
+                "Breaker open: everything fails, nothing is dead-lettered until that ends: %s", error
+            )
         self.is_open = True
         first, longest = PROBE_SECONDS
         self._save(ConsumerHeartbeat.Breaker.OPEN, error, first, longest)
@@ -78,8 +80,8 @@ class Breaker:
                     breaker = excluded.breaker,
                     breaker_error = excluded.breaker_error,
                     probe_pause = least(%s, greatest(excluded.probe_pause, heartbeat.probe_pause * 2)),
-                    probe_at = clock_timestamp()
-                        + make_interval(secs => least(%s, greatest(excluded.probe_pause, heartbeat.probe_pause * 2)))
+                    probe_at = clock_timestamp() + make_interval(
+                        secs => least(%s, greatest(excluded.probe_pause, heartbeat.probe_pause * 2)))
                 """,
                 [conf.queue.name, state, error, first, first, longest, longest],
             )

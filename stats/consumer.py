@@ -17,7 +17,7 @@ from django.db import Error, connections, transaction
 
 from gateway import queue
 from gateway.conf import conf
-from gateway.events import TrafficEvent, UndecodableEvent, encode, split_batch
+from gateway.events import UndecodableEvent, split_batch
 from gateway.logs import printable
 from gateway.queue import Claimed
 from stats import dead_letters, heartbeat, partitions, triage
@@ -25,7 +25,8 @@ from stats.breaker import Breaker
 from stats.dead_letters import Failure
 from stats.errors import is_environment, is_transient, one_line
 from stats.models import DeadLetter
-from stats.store import Stored, store
+from stats.store import store
+from stats.tally import tally_up
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Consumer:
             return
         try:
             _count(claims, totals)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever a batch does, it must not stop the queue)
             partitions.forget()
             self._failed(claims, error)
         else:
@@ -166,7 +167,7 @@ def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], to
         if not held:
             return
         stored = store([event for claimed in held for event in batches[claimed.id].events])
-        tallies = _tally(held, batches, stored)
+        tallies = tally_up(held, batches, stored)
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
         for claimed in held:
             found = batches[claimed.id]
@@ -186,61 +187,6 @@ def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], to
         totals.inserted += len(tally.inserted)
         totals.duplicates += tally.duplicates
         totals.dead += len(tally.failures)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of one batch."""
-
-    claimed: Claimed
-    inserted: list[TrafficEvent]
-    duplicates: int
-    failures: list[Failure]
-
-    def log(self, milliseconds: float) -> None:
-        logger.info(
-            "Batch stored: %d | Events: %d | Inserted: %d | Duplicates: %d | Dead: %d | Time: %.1fms",
-            self.claimed.id,
-            self.claimed.events,
-            len(self.inserted),
-            self.duplicates,
-            len(self.failures),
-            milliseconds,
-        )
-        if conf.log_events:
-            for event in self.inserted:
-                logger.info(
-                    "Event: %s | Path: %s | Status: %d | Time: %.3fms",
-                    event.idempotent_id,
-                    printable(event.path),
-                    event.status,
-                    event.response_time,
-                )
-
-
-def _tally(held: Sequence[Claimed], batches: dict[int, triage.Sorted], stored: Stored) -> list[Tally]:
-    """Which batch an inserted id came from: the first that holds it."""
-    unattributed = set(stored.inserted)
-    colliding = {id(event) for event in stored.collisions}
-    tallies = []
-    for claimed in held:
-        found = batches[claimed.id]
-        tally = Tally(claimed, [], 0, list(found.failures))
-        for event in found.events:
-            if id(event) in colliding:
-                tally.failures.append(_collision(event, claimed))
-            elif event.idempotent_id in unattributed:
-                unattributed.discard(event.idempotent_id)
-                tally.inserted.append(event)
-            else:
-                tally.duplicates += 1
-        tallies.append(tally)
-    return tallies
-
-
-def _collision(event: TrafficEvent, claimed: Claimed) -> Failure:
-    error = f"idempotent_id: {event.idempotent_id} is stored for another path or request id"
-    return Failure(encode(event), DeadLetter.Reason.COLLISION, error, claimed.deliveries)
 
 
 _consumer = Consumer()

@@ -51,9 +51,8 @@ def bury(failures: Sequence[Failure]) -> None:
     ]
     DeadLetter.objects.using(conf.database).bulk_create(letters)
     for letter in letters:
-        logger.error(
-            "Dead letter: %s | Reason: %s | %s", letter.event_id or "-", letter.reason, printable(letter.error)
-        )
+        error = printable(letter.error)
+        logger.error("Dead letter: %s | Reason: %s | %s", letter.event_id or "-", letter.reason, error)
 
 
 def redrive(letters: QuerySet[DeadLetter], by: str) -> int:

@@ -78,5 +78,7 @@ def _create(day: date) -> None:
             return
         # Names and bounds are made of digits above: identifiers can't be parameters.
         cursor.execute(f"CREATE TABLE {name} (LIKE stats_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-        cursor.execute(f"ALTER TABLE stats_event ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')")
+        cursor.execute(
+            f"ALTER TABLE stats_event ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')"
+        )
     logger.info("Partition made: %s", name)

@@ -10,6 +10,7 @@ from django.db import Error, connections
 from gateway import metrics, queue
 from gateway.conf import conf
 from legacy_collector import collector
+from legacy_collector.collector import CollectorRefused
 from stats import heartbeat
 from stats.models import ConsumerHeartbeat, DeadLetter
 
@@ -82,7 +83,7 @@ def _collector_figures() -> Status:
 def _ask(name: str, part: Callable[[], Status], keys: tuple[str, ...], problems: list[str]) -> Status:
     try:
         return part()
-    except (Error, OSError) as error:
+    except (Error, OSError, CollectorRefused) as error:
         problems.append(f"the {name} can't be asked: {' '.join(str(error).split())}")
         return dict.fromkeys(keys)
 

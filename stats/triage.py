@@ -65,8 +65,8 @@ def _failure(claimed: Claimed, payload: bytes | str, error: InvalidEvent) -> Fai
 def _reason(payload: bytes | str, error: InvalidEvent) -> DeadLetter.Reason:
     if isinstance(error, UndecodableEvent):
         return DeadLetter.Reason.UNDECODABLE
-    timestamp = (fields_of(payload) or {}).get("timestamp")
-    if isinstance(timestamp, int) and timestamp < FIRST_TIMESTAMP and error.field in ("timestamp", "idempotent_id"):
-        return DeadLetter.Reason.TOO_OLD
+    if error.field in ("timestamp", "idempotent_id"):
+        timestamp = (fields_of(payload) or {}).get("timestamp")
+        if isinstance(timestamp, int) and timestamp < FIRST_TIMESTAMP:
+            return DeadLetter.Reason.TOO_OLD
     return DeadLetter.Reason.SCHEMA
-

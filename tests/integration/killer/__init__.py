@@ -1,0 +1,1 @@
+"""A Django app that stands in for a bug in native code: the event with `DEADLY` in its path is the end."""

@@ -1,0 +1,238 @@
+"""The whole system, as a user starts it, counts what was answered: exactly, and through outages and kills."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import embedded_postgres
+from tests.integration import access_log
+from tests.integration.killer.apps import DEADLY
+from tests.integration.processes import wait_for
+from tests.integration.stack import Server, served
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One system for the tests that leave it running."""
+    with served(tmp_path_factory.mktemp("system") / "var", TRAFFIC_LOG_EVENTS="1") as (one,):
+        yield one
+
+
+@pytest.fixture
+def empty(server: Server) -> Server:
+    """The system with nothing counted yet."""
+    server.rows("TRUNCATE stats_event, stats_pathstatshourly, stats_deadletter, gateway_queuedbatch")
+    return server
+
+
+class Load:
+    """Clients that send requests until they are told to stop, and remember what was answered."""
+
+    def __init__(self, server: Server, clients: int = 4) -> None:
+        self._server = server
+        self._stopping = threading.Event()
+        self._numbers = itertools.count()
+        self.answered: list[str] = []
+        self.unanswered: list[str] = []
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            path = f"/api/test/load/n{next(self._numbers)}"
+            (self.answered if get(self._server, path) == 200 else self.unanswered).append(path)
+
+
+def get(server: Server, path: str, headers: dict[str, str] | None = None) -> int | None:
+    """The status of a request on a connection of its own; None if nobody answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def stored_paths(server: Server) -> list[str]:
+    return [path for (path,) in server.rows("SELECT path FROM stats_event ORDER BY path")]
+
+
+def assert_rollups_equal_rows(server: Server) -> None:
+    rows = server.rows(
+        'SELECT route, "timestamp" / 3600000 * 3600, count(*)::int'
+        " FROM stats_event GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert rows == server.rows(
+        "SELECT route, extract(epoch FROM hour)::bigint, requests::int"
+        " FROM stats_pathstatshourly ORDER BY 1, 2"
+    )
+
+
+@pytest.mark.parametrize("source", ["generated", "real"])
+def test_a_replayed_log_is_counted_as_the_file_says_and_a_second_replay_adds_nothing(
+    empty: Server, tmp_path: Path, source: str
+) -> None:
+    log = tmp_path / "access.log"
+    if source == "generated":
+        access_log.generate(log, lines=600)
+    elif access_log.REAL_LOG.exists():
+        lines = access_log.REAL_LOG.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join(lines[:1200]))
+    else:
+        pytest.skip("no real log beside this checkout; the generated one is replayed above")
+    wanted = access_log.requests_by_path_and_status(log)
+    assert wanted.total() >= 600
+
+    for _ in range(2):
+        done = empty.manage("replay_access_log", str(log), "--url", empty.url, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert empty.drained(wanted.total())
+
+    rows = empty.rows("SELECT path, status, count(*) FROM stats_event GROUP BY 1, 2")
+    assert Counter({(path, status): count for path, status, count in rows}) == wanted
+    assert empty.rows("SELECT count(DISTINCT client_ip_hash) FROM stats_event") == [
+        (access_log.clients(log),)
+    ]
+    assert_rollups_equal_rows(empty)
+    status = empty.status()
+    assert status["events"] == status["requests"] == wanted.total()
+    assert status["duplicates"] >= wanted.total()
+    assert (status["dropped"], status["dead_letters"], status["fallback_pending"]) == (0, 0, 0)
+
+
+def test_the_same_request_sent_twice_a_second_apart_logs_one_id_twice_and_counts_once(empty: Server) -> None:
+    headers = {"CF-Connecting-IP": "203.0.113.50", "CF-Ray": "8f1e00aa11bb22cc-FRA"}
+    already_logged = len(empty.output())
+    for _ in range(2):
+        assert get(empty, "/api/test/twice", headers) == 200
+        time.sleep(1.0)
+
+    assert empty.drained(1)
+    sent = [line for line in empty.output()[already_logged:].splitlines() if "Path: /api/test/twice " in line]
+    ids = [line.split("Queue sent: ")[1].split(" | ")[0] for line in sent if "Queue sent: " in line]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+    assert empty.rows("SELECT idempotent_id FROM stats_event") == [(ids[0],)]
+    assert "203.0.113.50" not in empty.output()
+
+
+def test_a_quiet_gateways_request_is_visible_within_seconds(empty: Server) -> None:
+    assert get(empty, "/api/test/lonely") == 200
+    assert empty.drained(1, seconds=5.0)
+
+
+def test_a_lost_doorbell_delays_events_by_seconds_only(empty: Server) -> None:
+    empty.rows(
+        "CREATE OR REPLACE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN DELETE FROM django_q_ormq WHERE id = NEW.id; RETURN NULL; END'"
+    )
+    empty.rows("CREATE TRIGGER lose AFTER INSERT ON django_q_ormq FOR EACH ROW EXECUTE FUNCTION lose()")
+    try:
+        assert get(empty, "/api/test/unheard") == 200
+        assert wait_for(lambda: empty.rows("SELECT 1 FROM gateway_queuedbatch") != [], 5)
+        time.sleep(1.5)
+        assert empty.rows("SELECT count(*) FROM stats_event") == [(0,)]
+    finally:
+        empty.rows("DROP TRIGGER lose ON django_q_ormq")
+    assert empty.drained(1, seconds=5.0)
+
+
+def test_during_an_outage_every_request_is_answered_and_afterwards_counted_once(empty: Server) -> None:
+    with Load(empty) as load:
+        time.sleep(1.0)
+        embedded_postgres.suspend(empty.var_dir, "immediate")
+        time.sleep(3.0)
+        status = empty.status()
+        time.sleep(0.5)
+        embedded_postgres.resume(empty.var_dir)
+        time.sleep(1.0)
+
+    assert load.unanswered == []
+    assert status["fallback_pending"] > 0
+    assert status["events"] is None
+    assert wait_for(lambda: empty.manage("replay_fallback", "--json").returncode == 0, 60)
+    assert empty.drained(len(load.answered), seconds=60.0)
+    assert stored_paths(empty) == sorted(load.answered)
+    assert_rollups_equal_rows(empty)
+    assert empty.status()["dead_letters"] == 0
+
+
+def test_sigterm_under_load_loses_no_answered_request(tmp_path: Path) -> None:
+    with served(tmp_path / "var") as (server,):
+        with Load(server) as load:
+            time.sleep(1.0)
+            assert server.stop() == 0
+        assert load.answered
+        answered = sorted(load.answered)
+        with served(server.var_dir) as (again,):
+            assert again.drained(len(answered))
+            assert stored_paths(again) == answered
+            assert again.status()["dropped"] == 0
+
+
+def test_an_event_that_kills_its_consumer_ends_alone_as_a_dead_letter(tmp_path: Path) -> None:
+    with served(
+        tmp_path / "var",
+        DJANGO_SETTINGS_MODULE="tests.integration.kill_settings",
+        TRAFFIC_LEASE="0.5",
+        WEB_CONCURRENCY="1",
+        TRAFFIC_LINGER="2",
+    ) as (server,):
+        paths = [f"/api/test/neighbour/n{number}" for number in range(99)]
+        paths.insert(37, "/api/test" + DEADLY)
+        for path in paths:
+            assert get(server, path) == 200
+
+        assert wait_for(lambda: server.rows("SELECT 1 FROM stats_deadletter") != [], 90), server.output()[
+            -3000:
+        ]
+        assert server.drained(99)
+        ((event_id, reason, deliveries, payload),) = server.rows(
+            "SELECT event_id, reason, deliveries, payload FROM stats_deadletter"
+        )
+        assert reason == "exhausted"
+        assert deliveries > 4
+        assert f'"path":"/api/test{DEADLY}"' in payload
+        assert event_id in payload
+        assert stored_paths(server) == sorted(set(paths) - {"/api/test" + DEADLY})
+        assert_rollups_equal_rows(server)
+        # The cluster lives: it counts what comes next.
+        assert get(server, "/api/test/afterwards") == 200
+        assert server.drained(100)
+
+
+def test_a_web_worker_that_is_reloaded_under_load_loses_nothing(empty: Server) -> None:
+    with Load(empty) as load:
+        time.sleep(0.5)
+        master = empty.pids("gunicorn")[0]
+        os.kill(master, signal.SIGHUP)
+        time.sleep(2.0)
+
+    assert load.answered
+    assert empty.drained(len(load.answered))
+    assert stored_paths(empty) == sorted(load.answered)
