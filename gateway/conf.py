@@ -156,6 +156,11 @@ class TrafficSettings:
         return int(self._get("LEGACY_MAX_EVENTS", 1_000_000))
 
     @property
+    def collector_days(self) -> float:
+        """`LEGACY_RETENTION_DAYS`: days the collector keeps an event that nobody waits for."""
+        return float(self._get("LEGACY_RETENTION_DAYS", 30))
+
+    @property
     def lease(self) -> float:
         """`TRAFFIC_LEASE`: seconds after which a claimed batch whose consumer vanished is due again."""
         return float(self._get("TRAFFIC_LEASE", 5.0))

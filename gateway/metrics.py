@@ -1,14 +1,60 @@
 """The catalogue of the request side's counters: one name, one meaning, one place.
 
 prometheus-client keeps them in files under `PROMETHEUS_MULTIPROC_DIR`, so they are summed over all
-processes of the host and outlive the process that counted.
+processes of the host and outlive the process that counted. Where that folder is our own (below `VAR_DIR`),
+a process counts in the first free slot instead of under its process id: a slot's file goes on where the
+last process left it, so the folder does not grow with every restart.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+import fcntl
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, values
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.values import ValueClass
+
+from gateway.conf import conf
+
+MAX_SLOTS = 4096
+
+
+class Slot:
+    """The number under which this process counts; the kernel frees it however the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pid = 0
+        self._number = 0
+
+    def __call__(self) -> int:
+        # A forked child inherits its parent's number, and must not count in the same file.
+        if self._pid != os.getpid():
+            self._number = self._take()
+            self._pid = os.getpid()
+        return self._number
+
+    def _take(self) -> int:
+        for number in range(MAX_SLOTS):
+            # Left open on purpose: the lock lasts as long as the process.
+            descriptor = os.open(self._folder / f"slot-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+            else:
+                return number
+        return os.getpid() + MAX_SLOTS
+
+
+def _count_in_slots() -> None:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder and Path(folder).is_relative_to(conf.var_dir):
+        values.ValueClass = values.MultiProcessValue(Slot(Path(folder)))
+
+
+_count_in_slots()
 
 # Events that the request path made.
 captured = Counter("tallygate_captured", "Requests turned into events")
@@ -31,9 +77,9 @@ dropped = Counter("tallygate_dropped", "Events dropped")
 
 def total(counter: Counter) -> int:
     """The counter summed over all processes, living and dead, that share the folder."""
-    name = counter.describe()[0].name + "_total"
+    name = next(iter(counter.describe())).name + "_total"
     registry = CollectorRegistry()
-    if ValueClass.__name__ == "MmapedValue":
+    if values.ValueClass.__name__ == "MmapedValue":
         MultiProcessCollector(registry)
     else:
         registry.register(counter)

@@ -10,6 +10,7 @@ failed, `give_back`.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,11 +79,14 @@ def send(events: Sequence[bytes]) -> int:
     """
     connection = connections[conf.database]
     was_open = connection.connection is not None
+    tried_at = time.monotonic()
     try:
         return _send(events)
     except Exception as error:
         connection.close()
-        if not was_open or not _is_broken(error):
+        # A server that took long to fail is not asked twice: the bound holds for the whole hand-over.
+        took_long = time.monotonic() - tried_at > conf.send_timeout / 4
+        if took_long or not was_open or not _is_broken(error):
             raise QueueRefused(_one_line(error)) from error
     try:
         return _send(events)
@@ -93,7 +97,8 @@ def send(events: Sequence[bytes]) -> int:
 
 def _send(events: Sequence[bytes]) -> int:
     batches = list(_chunks(events, conf.queue.max_batch_size))
-    with deadline(connections[conf.database], conf.send_timeout), _transaction(conf.send_timeout):
+    # The server's own bound is the shorter one: its answer says more than a connection that is cut.
+    with deadline(connections[conf.database], conf.send_timeout), _transaction(conf.send_timeout * 0.9):
         enqueue([(encode_batch(batch).decode(), len(batch)) for batch in batches])
     return len(batches)
 

@@ -68,6 +68,8 @@ def _legacy_database() -> dict[str, object]:
         }
         # A database in memory belongs to one connection; the collector is written by many threads.
         database["TEST"] = {"NAME": str(folder / "test.sqlite3")}
+    else:
+        database["OPTIONS"] = {"connect_timeout": 2, **dict(database.get("OPTIONS") or {})}  # type: ignore[call-overload]
     return database
 
 
@@ -178,6 +180,8 @@ if "TRAFFIC_LOG_EVENTS" in os.environ:
 TRAFFIC_EDGE_ID_HEADERS = env.list("TRAFFIC_EDGE_ID_HEADERS", default=["CF-Ray"])
 TRAFFIC_LEASE = env.float("TRAFFIC_LEASE", default=5.0)
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
+LEGACY_MAX_EVENTS = env.int("LEGACY_MAX_EVENTS", default=1_000_000)
+LEGACY_RETENTION_DAYS = env.float("LEGACY_RETENTION_DAYS", default=30)
 STATS_MODE = env.str("STATS_MODE", default="queue")
 TEST_ENDPOINT = env.bool("TEST_ENDPOINT", default=DEBUG or EMBEDDED_POSTGRES)
 if "CLIENT_HASH_KEY" in os.environ:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gateway.conf import conf
@@ -70,11 +69,6 @@ class Occupancy:
 occupancy = Occupancy()
 
 
-def retention_days() -> float:
-    """`LEGACY_RETENTION_DAYS`: days the collector keeps an event nobody waits for."""
-    return float(getattr(settings, "LEGACY_RETENTION_DAYS", 30))
-
-
 def evict(connection: BaseDatabaseWrapper, events: int) -> int:
     """Makes room for `events` more in the caller's transaction; how many were given up.
 
@@ -89,7 +83,7 @@ def expire(now: datetime, limit_seconds: float | None = None) -> int:
     Stops after `limit_seconds`. Raises CollectorRefused.
     """
     until = None if limit_seconds is None else time.monotonic() + limit_seconds
-    cutoff = now - timedelta(days=retention_days())
+    cutoff = now - timedelta(days=conf.collector_days)
     aged = _in_slices(lambda rows: _expire(cutoff, rows), None, until)
     surplus = _in_slices(lambda rows: _expire(None, rows), occupancy.count() - conf.collector_events, until)
     occupancy.changed(-surplus)

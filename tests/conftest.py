@@ -14,6 +14,7 @@ from django.db import connections
 from gateway import queue, sender
 from gateway.events import TrafficEvent, encode
 from gateway.idempotency import generate_idempotent_id, hash_ip
+from legacy_collector.retention import occupancy
 from stats import consumer as consumer_module
 from stats import partitions
 
@@ -33,6 +34,7 @@ def store(transactional_db: None, django_db_blocker: Any) -> Iterator[None]:
     with connections["default"].cursor() as cursor:
         cursor.execute("TRUNCATE stats_event, stats_pathstatshourly, stats_deadletter, gateway_queuedbatch")
     partitions.forget()
+    occupancy.count()
     yield
     consumer_module._consumer = consumer_module.Consumer()
 
