@@ -36,4 +36,4 @@ class QueuedBatch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"batch {self.pk} ({self.events} events)"
+        return f"batch {self.pk} ({self.events} {'event' if self.events == 1 else 'events'})"

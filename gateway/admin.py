@@ -1,0 +1,117 @@
+"""Admin pages of the queue; those of the task queue and of accounts are registered from here."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from gateway import accounts_admin, admin_text, task_queue_admin  # noqa: F401  (register their pages)
+from gateway.admin_search import SearchError
+from gateway.events import UndecodableEvent, fields_of, split_batch
+from gateway.models import QueuedBatch
+from gateway.readonly_admin import ReadOnlyAdmin
+
+MAX_ID = 2**63 - 1
+MAX_EVENTS_SHOWN = 500
+
+
+@admin.register(QueuedBatch)
+class QueuedBatchAdmin(ReadOnlyAdmin):
+    """What waits to be counted."""
+
+    list_display = ("number", "entered", "size", "attempts", "next_attempt", "kind", "error")
+    list_deferred: ClassVar = ("payload",)
+    fields = (
+        "number",
+        "kind",
+        "entered",
+        "size",
+        "attempts",
+        "next_attempt",
+        "claim",
+        "full_error",
+        "event_table",
+        "raw",
+    )
+    search_fields = ("pk",)
+    search_help_text = "Batch number"
+    search_examples = (("1204", "The batch with this number."),)
+    empty_text = "The queue is empty: every event that was sent has been counted."
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        number = term.removeprefix("#")
+        if not (number.isascii() and number.isdigit() and int(number) <= MAX_ID):
+            raise SearchError("Batches can be searched by their number only.")
+        return rows.filter(pk=int(number))
+
+    @display(description="Batch")
+    def number(self, batch: QueuedBatch) -> str:
+        return f"#{batch.pk}"
+
+    @display(description="Entered (UTC)")
+    def entered(self, batch: QueuedBatch) -> str:
+        return admin_text.utc(batch.created_at)
+
+    @display(description="Events")
+    def size(self, batch: QueuedBatch) -> str:
+        return admin_text.count(batch.events)
+
+    @display(description="Deliveries")
+    def attempts(self, batch: QueuedBatch) -> str:
+        return f"{batch.deliveries} of {batch.max_deliveries}"
+
+    @display(description="Next attempt (UTC)")
+    def next_attempt(self, batch: QueuedBatch) -> str:
+        return admin_text.utc(batch.visible_at)
+
+    @display(description="Kind")
+    def kind(self, batch: QueuedBatch) -> SafeString:
+        if batch.origin is not None:
+            return admin_text.label(f"part of #{batch.origin}", "warning")
+        if batch.deliveries:
+            return admin_text.label("retry" if batch.last_error else "delivered", "info")
+        return admin_text.label("new")
+
+    @display(description="Last error")
+    def error(self, batch: QueuedBatch) -> str:
+        return admin_text.one_line(batch.last_error)
+
+    @display(description="Last error")
+    def full_error(self, batch: QueuedBatch) -> str:
+        return admin_text.block(batch.last_error)
+
+    @display(description="Events in it")
+    def event_table(self, batch: QueuedBatch) -> str:
+        try:
+            events = split_batch(batch.payload)
+        except UndecodableEvent as error:
+            return format_html("Not readable: {}", str(error))
+        rows = [_row(event) for event in events[:MAX_EVENTS_SHOWN]]
+        return render_to_string(
+            "gateway/batch_events.html", {"rows": rows, "left_out": max(0, len(events) - MAX_EVENTS_SHOWN)}
+        )
+
+    @display(description="As received")
+    def raw(self, batch: QueuedBatch) -> str:
+        return admin_text.json_block(batch.payload)
+
+
+def _row(event: bytes) -> dict[str, object]:
+    """An event's cells; an event may hold anything at all, so nothing is relied on."""
+    fields = fields_of(event)
+    if fields is None:
+        return {"unreadable": admin_text.one_line(event.decode("utf-8", "backslashreplace"))}
+    status = fields.get("status")
+    return {
+        "id": admin_text.code(str(fields.get("idempotent_id", ""))),
+        "method": admin_text.one_line(str(fields.get("method", ""))),
+        "path": admin_text.one_line(str(fields.get("path", ""))),
+        "status": admin_text.status_label(status) if isinstance(status, int) else str(status),
+        "time": fields.get("response_time", "-"),
+    }

@@ -1,0 +1,72 @@
+"""The admin's sidebar, for `UNFOLD["SIDEBAR"]["navigation"]`. Names pages of other apps, imports none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.module_loading import import_string
+
+SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "Traffic",
+        (
+            ("Events", "swap_vert", "stats.event"),
+            ("Hourly statistics", "bar_chart", "stats.pathstatshourly"),
+        ),
+    ),
+    (
+        "Queue",
+        (
+            ("Queued batches", "inbox", "gateway.queuedbatch"),
+            ("Dead letters", "report", "stats.deadletter"),
+            ("Consumer", "monitor_heart", "stats.consumerheartbeat"),
+        ),
+    ),
+    (
+        "Fallback",
+        (
+            ("Collected events", "move_to_inbox", "legacy_collector.collectedevent"),
+            ("Collected hourly counts", "schedule", "legacy_collector.collectedhourly"),
+        ),
+    ),
+    (
+        "Task queue",
+        (
+            ("Queued tasks", "pending_actions", "django_q.ormq"),
+            ("Schedules", "event_repeat", "django_q.schedule"),
+            ("Failed tasks", "error", "django_q.failure"),
+            ("Successful tasks", "task_alt", "django_q.success"),
+        ),
+    ),
+    (
+        "Accounts",
+        (
+            ("Users", "person", "auth.user"),
+            ("Groups", "group", "auth.group"),
+        ),
+    ),
+)
+BADGES = {"stats.deadletter": "stats.dead_letter_admin.badge"}
+
+
+def sections(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sections with the pages that the user may see."""
+    found = []
+    for title, pages in SECTIONS:
+        items = [_item(request, *page) for page in pages if _is_visible(request, page[2])]
+        if items:
+            found.append({"title": title, "separator": True, "collapsible": False, "items": items})
+    return found
+
+
+def _item(request: HttpRequest, title: str, icon: str, model: str) -> dict[str, Any]:
+    item = {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+    badge = import_string(BADGES[model])(request) if model in BADGES else ""
+    return {**item, "badge": badge} if badge else item
+
+
+def _is_visible(request: HttpRequest, model: str) -> bool:
+    app, name = model.split(".")
+    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))

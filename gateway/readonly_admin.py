@@ -1,0 +1,84 @@
+"""The base of every admin page over what the system recorded: to be looked at, and cheap to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin
+
+from gateway.admin_search import SearchError
+from gateway.capped_paginator import CappedPaginator
+from gateway.indexed_list import IndexedList
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Lists and details without add, change and delete, and no query that reads a whole table."""
+
+    actions: ClassVar[Sequence[Any]] = ()
+    ordering: ClassVar[Sequence[str]] = ("-pk",)
+    sortable_by: ClassVar[Sequence[str]] = ()
+    paginator = CappedPaginator
+    list_per_page = 100
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_fullwidth = True
+    change_list_template = "gateway/admin_list.html"
+
+    # Columns the list does not load.
+    list_deferred: ClassVar[Sequence[str]] = ()
+    # Shown on the page: what the search box takes, as (example, meaning).
+    search_examples: ClassVar[Sequence[tuple[str, str]]] = ()
+    # Shown in place of the list while there is nothing to list.
+    empty_text = "Nothing has been recorded yet."
+    # Whether people can do something here, so that a history of it exists.
+    keeps_history = False
+
+    class Media:
+        css = {"all": ["gateway/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[IndexedList]:
+        return IndexedList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # Django lets a URL filter by any column; here only those that are offered.
+        offered = {getattr(choice, "parameter_name", choice) for choice in self.list_filter}
+        return lookup.partition("__")[0] in offered
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term.strip():
+            return queryset, False
+        try:
+            return self.search(queryset, search_term.strip()), False
+        except SearchError as error:
+            messages.warning(request, str(error))
+            return queryset.none(), False
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """The rows that `term` finds, by an index. Raises SearchError."""
+        raise NotImplementedError
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {"show_history": self.keeps_history, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)

@@ -1,0 +1,98 @@
+"""A real Chromium, logged in to a live server whose tables are filled.
+
+DJANGO_ALLOW_ASYNC_UNSAFE: playwright's synchronous API keeps an event loop in the test's thread, which
+Django takes for asynchronous code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Playwright
+
+from tests.integration import admin_rows
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM or os.environ.get("CI"):
+        return
+    missing = pytest.mark.skip(reason="NO CHROMIUM FOUND: NO PAGE WAS LOOKED AT (apt-get install chromium)")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return {"executable_path": CHROMIUM, "args": ARGUMENTS, "headless": True}
+
+
+@pytest.fixture
+def empty(store: None, admin_user: Any) -> None:
+    """Nothing recorded, and somebody to log in."""
+
+
+@pytest.fixture
+def filled(empty: None) -> None:
+    admin_rows.fill()
+
+
+class Visit:
+    """A page that remembers what went wrong on it."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.complaints: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("response", self._answered)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.address + path, wait_until="networkidle")
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{self.page.url}: {message.type}: {message.text}")
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"{self.page.url}: asks {url}")
+
+    def _answered(self, response: Any) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{self.page.url}: {response.status} for {response.url}")
+
+
+@pytest.fixture
+def visit(live_server: Any, page: Page, playwright: Playwright) -> Iterator[Visit]:
+    """Logged in through the form. Ends with an assertion that nothing was amiss on any page."""
+    page.set_viewport_size(DESKTOP)
+    visit = Visit(page, live_server.url)
+    visit.go("/admin/")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", "password")
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
+    yield visit
+    assert visit.complaints == []

@@ -1,0 +1,99 @@
+"""The admin in a real browser: every page loads, asks no other host, and its buttons work."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from gateway.models import QueuedBatch
+from stats.models import DeadLetter
+from tests.browser.conftest import DESKTOP, PHONE
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True, databases=["default", "legacy"]),
+]
+
+LISTS = (
+    "stats_event",
+    "stats_pathstatshourly",
+    "stats_deadletter",
+    "stats_consumerheartbeat",
+    "gateway_queuedbatch",
+    "legacy_collector_collectedevent",
+    "legacy_collector_collectedhourly",
+    "django_q_ormq",
+    "django_q_success",
+    "django_q_failure",
+    "django_q_schedule",
+    "auth_user",
+    "auth_group",
+)
+
+
+def photograph(visit, tmp_path, name):
+    """Both widths; the page itself must fit either (a wide table may scroll inside it)."""
+    for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+        visit.page.set_viewport_size(viewport)
+        visit.page.wait_for_timeout(150)
+        visit.page.screenshot(path=tmp_path / f"{name}-{size}.png")
+        overflow = visit.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0, f"{name} is {overflow} px too wide for {size}"
+    visit.page.set_viewport_size(DESKTOP)
+
+
+def test_every_list_and_one_detail_page_of_each(filled, visit, tmp_path):
+    photograph(visit, tmp_path, "index")
+    for name in LISTS:
+        visit.go(reverse(f"admin:{name}_changelist"))
+        photograph(visit, tmp_path, name)
+        oldest = visit.page.locator("#result_list tbody th a").last
+        if name != "auth_group":
+            oldest.click()
+            visit.page.wait_for_load_state("networkidle")
+            assert visit.page.locator("form[id$=_form]").count() == 1
+            photograph(visit, tmp_path, f"{name}-detail")
+
+
+def test_every_empty_list_says_what_it_means(empty, visit, tmp_path):
+    for name in LISTS:
+        visit.go(reverse(f"admin:{name}_changelist"))
+        photograph(visit, tmp_path, f"{name}-empty")
+
+
+def test_a_search_and_what_it_says_when_it_finds_nothing(filled, visit, tmp_path):
+    visit.go(reverse("admin:stats_event_changelist"))
+    visit.page.click("summary:has-text('What can be searched')")
+    photograph(visit, tmp_path, "search-help")
+    visit.page.fill("input[name=q]", "path:/nothing")
+    visit.page.press("input[name=q]", "Enter")
+    visit.page.wait_for_selector("text=only together with an hour")
+    photograph(visit, tmp_path, "search-nothing")
+
+
+def test_a_dead_letter_is_redriven_by_its_button(filled, visit, tmp_path):
+    letter = DeadLetter.objects.filter(state="dead").first()
+    waiting = QueuedBatch.objects.count()
+    visit.go(reverse("admin:stats_deadletter_change", args=[letter.pk]))
+    photograph(visit, tmp_path, "redrive-before")
+    visit.page.get_by_role("button", name="Redrive").click()
+    visit.page.wait_for_selector("text=1 dead letter put back into the queue.")
+    photograph(visit, tmp_path, "redrive-after")
+    letter.refresh_from_db()
+    assert (letter.state, letter.settled_by) == ("redriven", "admin")
+    assert QueuedBatch.objects.count() == waiting + 1
+    assert visit.page.get_by_role("button", name="Redrive").count() == 0
+
+
+def test_dead_letters_are_discarded_from_the_list(filled, visit, tmp_path):
+    visit.go(reverse("admin:stats_deadletter_changelist"))
+    boxes = visit.page.locator("input.action-select")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    visit.page.select_option("select[name=action]", "discard_selected")
+    photograph(visit, tmp_path, "discard-selected")
+    visit.page.click("button[name=index]")
+    visit.page.wait_for_selector("text=2 dead letters discarded.")
+    assert DeadLetter.objects.filter(state="discarded").count() == 2
