@@ -11,9 +11,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from gateway import admin_search, admin_text
-from gateway.admin_search import SearchError
-from gateway.readonly_admin import ReadOnlyAdmin
+from gateway.admin import search, text
+from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.search import SearchError
 from legacy_collector.models import CollectedEvent, CollectedHourly
 
 REASON_KINDS = {"fallback": "warning", "legacy": "info", "dual": "info", "sample": ""}
@@ -59,55 +59,55 @@ class CollectedEventAdmin(ReadOnlyAdmin):
     empty_text = "The collector holds nothing: the queue took every event, and no mode sends events here."
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        query = admin_search.parse(term)
+        query = search.parse(term)
         if query.text:
             raise SearchError("Collected events can be searched by id or time only.")
         return rows.filter(query.on_ids("idempotent_id"))
 
     @display(description="Id")
     def id_shown(self, event: CollectedEvent) -> str:
-        return admin_text.code(event.idempotent_id)
+        return text.code(event.idempotent_id)
 
     @display(description="Time (UTC)")
     def time(self, event: CollectedEvent) -> str:
-        return admin_text.utc_of_id(event.idempotent_id)
+        return text.utc_of_id(event.idempotent_id)
 
     @display(description="Route")
     def route_cut(self, event: CollectedEvent) -> str:
-        return admin_text.one_line(event.route)
+        return text.one_line(event.route)
 
     @display(description="Route")
     def route_shown(self, event: CollectedEvent) -> str:
-        return admin_text.whole(event.route)
+        return text.whole(event.route)
 
     @display(description="Status")
     def status_shown(self, event: CollectedEvent) -> SafeString:
-        return admin_text.status_label(event.status)
+        return text.status_label(event.status)
 
     @display(description="Reasons")
     def reasons_shown(self, event: CollectedEvent) -> SafeString:
         names = event.reason_names
         return format_html_join(
-            " ", "{}", ((admin_text.label(name, REASON_KINDS.get(name, "")),) for name in names)
+            " ", "{}", ((text.label(name, REASON_KINDS.get(name, "")),) for name in names)
         )
 
     @display(description="Replay")
     def replay(self, event: CollectedEvent) -> SafeString | str:
         if event.replay_pending:
-            return admin_text.label("waiting", "warning")
-        return admin_text.label("done", "success") if event.replayed_at else "-"
+            return text.label("waiting", "warning")
+        return text.label("done", "success") if event.replayed_at else "-"
 
     @display(description="Replayed (UTC)")
     def replayed(self, event: CollectedEvent) -> str:
-        return admin_text.utc(event.replayed_at)
+        return text.utc(event.replayed_at)
 
     @display(description="Collected (UTC)")
     def collected(self, event: CollectedEvent) -> str:
-        return admin_text.utc(event.collected_at)
+        return text.utc(event.collected_at)
 
     @display(description="Payload")
     def payload_shown(self, event: CollectedEvent) -> SafeString | str:
-        return admin_text.json_block(event.payload)
+        return text.json_block(event.payload)
 
 
 @admin.register(CollectedHourly)
@@ -126,27 +126,27 @@ class CollectedHourlyAdmin(ReadOnlyAdmin):
     empty_text = "The collector has counted nothing."
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        query = admin_search.parse(term)
+        query = search.parse(term)
         hours = query.period.on_hours("hour") if query.period else Q()
         # Not by its beginning: whether an index answers that depends on the collector's database.
         return rows.filter(hours, Q(route=query.text) if query.text else Q())
 
     @display(description="Hour (UTC)")
     def hour_utc(self, counts: CollectedHourly) -> str:
-        return admin_text.hour(counts.hour)
+        return text.hour(counts.hour)
 
     @display(description="Route")
     def route_cut(self, counts: CollectedHourly) -> str:
-        return admin_text.one_line(counts.route)
+        return text.one_line(counts.route)
 
     @display(description="Route")
     def route_shown(self, counts: CollectedHourly) -> str:
-        return admin_text.whole(counts.route)
+        return text.whole(counts.route)
 
     @display(description="Requests")
     def total(self, counts: CollectedHourly) -> str:
-        return admin_text.count(counts.requests)
+        return text.count(counts.requests)
 
     @display(description="Errors")
     def failed(self, counts: CollectedHourly) -> str:
-        return admin_text.share(counts.errors, counts.requests)
+        return text.share(counts.errors, counts.requests)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from gateway.capped_paginator import CAP
+from gateway.admin.paginator import CAP
 from gateway.events import encode
 from gateway.models import QueuedBatch
 from legacy_collector.models import CollectedEvent, CollectedHourly
@@ -163,7 +163,7 @@ def test_no_list_counts_or_sorts_a_whole_table(admin, rows, model, database, que
 
 
 def test_a_count_past_the_cap_says_so(admin, store, send, make_event, monkeypatch):
-    monkeypatch.setattr("gateway.capped_paginator.CAP", 110)
+    monkeypatch.setattr("gateway.admin.paginator.CAP", 110)
     send(*[make_event() for _ in range(130)])
     drain()
     response = admin.get(url(Event))
@@ -173,9 +173,9 @@ def test_a_count_past_the_cap_says_so(admin, store, send, make_event, monkeypatc
 
 
 def test_a_list_that_takes_too_long_says_so_instead_of_holding_the_database(admin, rows, monkeypatch):
-    monkeypatch.setattr("gateway.indexed_list.SECONDS", 0.05)
+    monkeypatch.setattr("gateway.admin.indexed_list.SECONDS", 0.05)
     slow = Event.objects.extra(where=["pg_sleep(1) IS NOT NULL"])
-    monkeypatch.setattr("stats.event_admin.EventAdmin.get_queryset", lambda self, request: slow)
+    monkeypatch.setattr("stats.admin.events.EventAdmin.get_queryset", lambda self, request: slow)
     response = admin.get(url(Event))
     assert response.status_code == 200
     assert "took longer than" in " ".join(texts(response))

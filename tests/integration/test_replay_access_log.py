@@ -23,7 +23,8 @@ from django.core.management.base import CommandError
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
-from gateway.replay import Replay, Result, Target, client_address, ray_prefix
+from gateway.accesslog.replay import Replay, Result, Target
+from gateway.accesslog.request import client_address, ray_prefix
 
 LINES = 600
 MALFORMED = (100, 333)  # the numbers of the sample's malformed lines

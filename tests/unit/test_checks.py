@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gateway import checks
+from gateway.checks import capture, values
 from gateway.conf import QUEUE_DEFAULTS, q_cluster
 
 CLUSTER = q_cluster(QUEUE_DEFAULTS)
@@ -91,7 +92,7 @@ def test_the_projects_own_settings_have_no_problem() -> None:
         ("E027", "TRAFFIC_EDGE_ID_HEADERS", ["CF Ray"]),
         ("E028", "CLIENT_HASH_KEY", b"k3y"),
         ("W001", "MIDDLEWARE", []),
-        ("W002", "MIDDLEWARE", ["django.middleware.gzip.GZipMiddleware", checks.MIDDLEWARE]),
+        ("W002", "MIDDLEWARE", ["django.middleware.gzip.GZipMiddleware", capture.MIDDLEWARE]),
         ("W003", "CLIENT_HASH_KEY", ""),
         ("W004", "Q_CLUSTER", {**CLUSTER, "save_limit": 250}),
     ],
@@ -184,21 +185,22 @@ def test_a_web_host_without_the_consumer_needs_a_collector_both_reach(settings: 
     settings.TRUSTED_PROXIES = []
     settings.READINESS_CHECKS = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.checks.apps.is_installed", lambda name: name != "stats")
+        patch.setattr("gateway.checks.deploy.apps.is_installed", lambda name: name != "stats")
         assert ids(deploy=True) == {"W011"}
 
 
 def test_every_id_is_in_the_modules_table() -> None:
-    source = Path(checks.__file__).read_text()
-    calls = re.findall(r"_(error|warning)\(\s*(\d+)", source)
+    folder = Path(checks.__file__).parent
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    calls = re.findall(r"\b(error|warning)\(\s*(\d+)", source)
     used = {f"gateway.{kind[0].upper()}{int(number):03}" for kind, number in calls}
 
     assert used == DOCUMENTED
 
 
 SETTINGS = [
-    *checks.RANGES,
-    *checks.SWITCHES,
+    *values.RANGES,
+    *values.SWITCHES,
     *("TRAFFIC_QUEUE", "Q_CLUSTER", "TRAFFIC_DATABASE", "LEGACY_DATABASE", "STATS_MODE", "TRUSTED_PROXIES"),
     *("TRAFFIC_EXCLUDE", "VAR_DIR", "TRAFFIC_COLLECTOR", "READINESS_CHECKS", "TRAFFIC_EDGE_ID_HEADERS"),
     *("CLIENT_HASH_KEY", "MIDDLEWARE"),

@@ -48,7 +48,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
 )
-BADGES = {"stats.deadletter": "stats.dead_letter_admin.badge"}
+BADGES = {"stats.deadletter": "stats.admin.dead_letters.badge"}
 
 
 def sections(request: HttpRequest) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Admin pages of the queue; those of the task queue and of accounts are registered from here."""
+"""Admin page of the batches that wait to be counted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from gateway import accounts_admin, admin_text, task_queue_admin  # noqa: F401  (register their pages)
-from gateway.admin_search import SearchError
+from gateway.admin import text
+from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.search import SearchError
 from gateway.events import UndecodableEvent, fields_of, split_batch
 from gateway.models import QueuedBatch
-from gateway.readonly_admin import ReadOnlyAdmin
 
 MAX_ID = 2**63 - 1
 MAX_EVENTS_SHOWN = 500
@@ -56,11 +56,11 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
 
     @display(description="Entered (UTC)")
     def entered(self, batch: QueuedBatch) -> str:
-        return admin_text.utc(batch.created_at)
+        return text.utc(batch.created_at)
 
     @display(description="Events")
     def size(self, batch: QueuedBatch) -> str:
-        return admin_text.count(batch.events)
+        return text.count(batch.events)
 
     @display(description="Deliveries")
     def attempts(self, batch: QueuedBatch) -> str:
@@ -68,23 +68,23 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
 
     @display(description="Next attempt (UTC)")
     def next_attempt(self, batch: QueuedBatch) -> str:
-        return admin_text.utc(batch.visible_at)
+        return text.utc(batch.visible_at)
 
     @display(description="Kind")
     def kind(self, batch: QueuedBatch) -> SafeString:
         if batch.origin is not None:
-            return admin_text.label(f"part of #{batch.origin}", "warning")
+            return text.label(f"part of #{batch.origin}", "warning")
         if batch.deliveries:
-            return admin_text.label("retry" if batch.last_error else "delivered", "info")
-        return admin_text.label("new")
+            return text.label("retry" if batch.last_error else "delivered", "info")
+        return text.label("new")
 
     @display(description="Last error")
     def error(self, batch: QueuedBatch) -> str:
-        return admin_text.one_line(batch.last_error)
+        return text.one_line(batch.last_error)
 
     @display(description="Last error")
     def full_error(self, batch: QueuedBatch) -> str:
-        return admin_text.block(batch.last_error)
+        return text.block(batch.last_error)
 
     @display(description="Events in it")
     def event_table(self, batch: QueuedBatch) -> str:
@@ -99,19 +99,19 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
 
     @display(description="As received")
     def raw(self, batch: QueuedBatch) -> str:
-        return admin_text.json_block(batch.payload)
+        return text.json_block(batch.payload)
 
 
 def _row(event: bytes) -> dict[str, object]:
     """An event's cells; an event may hold anything at all, so nothing is relied on."""
     fields = fields_of(event)
     if fields is None:
-        return {"unreadable": admin_text.one_line(event.decode("utf-8", "backslashreplace"))}
+        return {"unreadable": text.one_line(event.decode("utf-8", "backslashreplace"))}
     status = fields.get("status")
     return {
-        "id": admin_text.code(str(fields.get("idempotent_id", ""))),
-        "method": admin_text.one_line(str(fields.get("method", ""))),
-        "path": admin_text.one_line(str(fields.get("path", ""))),
-        "status": admin_text.status_label(status) if isinstance(status, int) else str(status),
+        "id": text.code(str(fields.get("idempotent_id", ""))),
+        "method": text.one_line(str(fields.get("method", ""))),
+        "path": text.one_line(str(fields.get("path", ""))),
+        "status": text.status_label(status) if isinstance(status, int) else str(status),
         "time": fields.get("response_time", "-"),
     }

@@ -14,8 +14,8 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from gateway import admin_text
-from gateway.readonly_admin import ReadOnlyAdmin
+from gateway.admin import text
+from gateway.admin.readonly import ReadOnlyAdmin
 
 for _model in (OrmQ, Schedule, Success, Failure):
     if admin.site.is_registered(_model):
@@ -48,11 +48,7 @@ class QueuedTaskAdmin(ReadOnlyAdmin):
     @display(description="Name")
     def name(self, queued: OrmQ) -> str:
         task = _task(queued)
-        return (
-            admin_text.one_line(_shown(task.get("name")))
-            if task
-            else admin_text.label("unreadable", "danger")
-        )
+        return text.one_line(_shown(task.get("name"))) if task else text.label("unreadable", "danger")
 
     @display(description="Function")
     def func(self, queued: OrmQ) -> str:
@@ -62,27 +58,27 @@ class QueuedTaskAdmin(ReadOnlyAdmin):
             if hasattr(function, "__qualname__")
             else function
         )
-        return admin_text.one_line(_shown(named))
+        return text.one_line(_shown(named))
 
     @display(description="Locked until (UTC)")
     def locked(self, queued: OrmQ) -> str:
-        return admin_text.utc(queued.lock)
+        return text.utc(queued.lock)
 
     @display(description="Id")
     def task_id(self, queued: OrmQ) -> str:
         # Where the payload does not verify, django-q2 puts the error's name in the id's place.
-        return admin_text.code(_shown(_task(queued).get("id"))) if _task(queued) else _reason(queued)
+        return text.code(_shown(_task(queued).get("id"))) if _task(queued) else _reason(queued)
 
     @display(description="Arguments")
     def arguments(self, queued: OrmQ) -> str:
         task = _task(queued)
-        return admin_text.block(f"{_shown(task.get('args'))}\n{_shown(task.get('kwargs'))}".strip())
+        return text.block(f"{_shown(task.get('args'))}\n{_shown(task.get('kwargs'))}".strip())
 
     @display(description="Options")
     def options(self, queued: OrmQ) -> str:
         known = {"id", "name", "func", "args", "kwargs"}
         others = {key: value for key, value in _task(queued).items() if key not in known}
-        return admin_text.block("\n".join(f"{_shown(key)}: {_shown(value)}" for key, value in others.items()))
+        return text.block("\n".join(f"{_shown(key)}: {_shown(value)}" for key, value in others.items()))
 
 
 def _task(queued: OrmQ) -> dict[Any, Any]:
@@ -126,31 +122,31 @@ class FinishedTaskAdmin(ReadOnlyAdmin):
 
     @display(description="Task")
     def label(self, task: Task) -> str:
-        return admin_text.one_line(task.name or task.pk)
+        return text.one_line(task.name or task.pk)
 
     @display(description="Started (UTC)")
     def started_at(self, task: Task) -> str:
-        return admin_text.utc(task.started)
+        return text.utc(task.started)
 
     @display(description="Stopped (UTC)")
     def stopped_at(self, task: Task) -> str:
-        return admin_text.utc(task.stopped)
+        return text.utc(task.stopped)
 
     @display(description="Took")
     def seconds(self, task: Task) -> str:
-        return admin_text.milliseconds(task.time_taken() * 1000)
+        return text.milliseconds(task.time_taken() * 1000)
 
     @display(description="Result")
     def outcome(self, task: Task) -> str:
-        return admin_text.one_line(_shown(task.result))
+        return text.one_line(_shown(task.result))
 
     @display(description="Arguments")
     def arguments(self, task: Task) -> str:
-        return admin_text.block(f"{_shown(task.args)}\n{_shown(task.kwargs)}".strip())
+        return text.block(f"{_shown(task.args)}\n{_shown(task.kwargs)}".strip())
 
     @display(description="Result")
     def result_text(self, task: Task) -> str:
-        return admin_text.block(_shown(task.result))
+        return text.block(_shown(task.result))
 
 
 admin.site.register(Success, FinishedTaskAdmin)

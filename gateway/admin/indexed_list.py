@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
-from gateway.capped_paginator import CappedCount
+from gateway.admin.paginator import CappedCount
 
 SECONDS = 5  # bound on a list's queries
 QUERY_CANCELED = "57014"

@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from gateway import admin_search, admin_text
-from gateway.admin_search import HOUR, Query, SearchError
-from gateway.readonly_admin import ReadOnlyAdmin
+from gateway.admin import search, text
+from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.search import HOUR, Query, SearchError
 from stats.models import Event
 
 # Columns without an index: searched only where an hour at most has to be read.
@@ -61,76 +61,76 @@ class EventAdmin(ReadOnlyAdmin):
     )
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        query = admin_search.parse(term, FIELDS)
+        query = search.parse(term, FIELDS)
         return rows.filter(query.on_ids("idempotent_id"), _on_fields(query), _on_route(query))
 
     @display(description="Time (UTC)")
     def time(self, event: Event) -> str:
-        return admin_text.utc(event.timestamp)
+        return text.utc(event.timestamp)
 
     @display(description="Time")
     def time_utc(self, event: Event) -> str:
-        return f"{admin_text.utc(event.timestamp)} UTC"
+        return f"{text.utc(event.timestamp)} UTC"
 
     @display(description="Id")
     def id_shown(self, event: Event) -> str:
-        return admin_text.code(event.idempotent_id)
+        return text.code(event.idempotent_id)
 
     @display(description="Method")
     def method(self, event: Event) -> str:
-        return admin_text.one_line(event.method)
+        return text.one_line(event.method)
 
     @display(description="Path")
     def path_cut(self, event: Event) -> str:
-        return admin_text.one_line(event.path)
+        return text.one_line(event.path)
 
     @display(description="Route")
     def route_cut(self, event: Event) -> str:
-        return admin_text.one_line(event.route)
+        return text.one_line(event.route)
 
     @display(description="Status")
     def status_shown(self, event: Event) -> SafeString:
-        return admin_text.status_label(event.status)
+        return text.status_label(event.status)
 
     @display(description="Took")
     def took(self, event: Event) -> str:
-        return admin_text.milliseconds(event.response_time)
+        return text.milliseconds(event.response_time)
 
     @display(description="Sent")
     def sent(self, event: Event) -> str:
-        return admin_text.size(event.response_bytes)
+        return text.size(event.response_bytes)
 
     @display(description="Client")
     def client(self, event: Event) -> str:
-        return admin_text.code(event.client_ip_hash)
+        return text.code(event.client_ip_hash)
 
     @display(description="Method")
     def method_shown(self, event: Event) -> str:
-        return admin_text.whole(event.method)
+        return text.whole(event.method)
 
     @display(description="Path")
     def path_shown(self, event: Event) -> str:
-        return admin_text.whole(event.path)
+        return text.whole(event.path)
 
     @display(description="Route")
     def route_shown(self, event: Event) -> str:
-        return admin_text.whole(event.route)
+        return text.whole(event.route)
 
     @display(description="Country")
     def country_shown(self, event: Event) -> str:
-        return admin_text.whole(event.country)
+        return text.whole(event.country)
 
     @display(description="Request id")
     def request_shown(self, event: Event) -> str:
-        return admin_text.whole(event.request_id)
+        return text.whole(event.request_id)
 
     @display(description="Host")
     def host_shown(self, event: Event) -> str:
-        return admin_text.whole(event.host)
+        return text.whole(event.host)
 
     @display(description="User agent")
     def agent_shown(self, event: Event) -> str:
-        return admin_text.whole(event.user_agent)
+        return text.whole(event.user_agent)
 
 
 def _on_fields(query: Query) -> Q:

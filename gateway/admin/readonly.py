@@ -10,9 +10,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from gateway.admin_search import SearchError
-from gateway.capped_paginator import CappedPaginator
-from gateway.indexed_list import IndexedList
+from gateway.admin.indexed_list import IndexedList
+from gateway.admin.paginator import CappedPaginator
+from gateway.admin.search import SearchError
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from gateway import admin_search, admin_text
-from gateway.readonly_admin import ReadOnlyAdmin
+from gateway.admin import search, text
+from gateway.admin.readonly import ReadOnlyAdmin
 from stats.models import PathStatsHourly
 
 
@@ -44,49 +44,47 @@ class PathStatsHourlyAdmin(ReadOnlyAdmin):
     empty_text = "No hour has been counted yet. The first request through the gateway begins one."
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        query = admin_search.parse(term)
+        query = search.parse(term)
         hours = query.period.on_hours("hour") if query.period else Q()
         # LIKE 'x%' on a column with collation "C" is a range of the index.
         return rows.filter(hours, Q(route__startswith=query.text) if query.text else Q())
 
     @display(description="Hour (UTC)")
     def hour_utc(self, stats: PathStatsHourly) -> str:
-        return admin_text.hour(stats.hour)
+        return text.hour(stats.hour)
 
     @display(description="Route")
     def route_cut(self, stats: PathStatsHourly) -> str:
-        return admin_text.one_line(stats.route)
+        return text.one_line(stats.route)
 
     @display(description="Route")
     def route_shown(self, stats: PathStatsHourly) -> str:
-        return admin_text.whole(stats.route)
+        return text.whole(stats.route)
 
     @display(description="Requests")
     def total(self, stats: PathStatsHourly) -> str:
-        return admin_text.count(stats.requests)
+        return text.count(stats.requests)
 
     @display(description="Errors")
     def failed(self, stats: PathStatsHourly) -> str:
-        return admin_text.share(stats.errors, stats.requests)
+        return text.share(stats.errors, stats.requests)
 
     @display(description="By status")
     def classes(self, stats: PathStatsHourly) -> SafeString:
-        return admin_text.status_classes(
-            {number: getattr(stats, f"status_{number}xx") for number in range(1, 6)}
-        )
+        return text.status_classes({number: getattr(stats, f"status_{number}xx") for number in range(1, 6)})
 
     @display(description="Mean")
     def mean(self, stats: PathStatsHourly) -> str:
-        return admin_text.milliseconds(stats.response_time_mean)
+        return text.milliseconds(stats.response_time_mean)
 
     @display(description="Shortest")
     def fastest(self, stats: PathStatsHourly) -> str:
-        return admin_text.milliseconds(stats.response_time_min)
+        return text.milliseconds(stats.response_time_min)
 
     @display(description="Longest")
     def slowest(self, stats: PathStatsHourly) -> str:
-        return admin_text.milliseconds(stats.response_time_max)
+        return text.milliseconds(stats.response_time_max)
 
     @display(description="Sent")
     def sent(self, stats: PathStatsHourly) -> str:
-        return admin_text.size(stats.response_bytes)
+        return text.size(stats.response_bytes)

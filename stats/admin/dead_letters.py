@@ -18,9 +18,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from gateway import admin_search, admin_text
-from gateway.admin_search import SearchError
-from gateway.readonly_admin import ReadOnlyAdmin
+from gateway.admin import search, text
+from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.search import SearchError
 from stats import dead_letters
 from stats.models import DeadLetter
 
@@ -85,7 +85,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         if term.startswith("#"):
             return rows.filter(pk=_number(term[1:]))
-        query = admin_search.parse(term)
+        query = search.parse(term)
         if query.text:
             raise SearchError("Dead letters can be searched by number, event id or time only.")
         return rows.filter(query.on_ids("event_id"))
@@ -152,15 +152,15 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @display(description="First failure (UTC)")
     def first_failure(self, letter: DeadLetter) -> str:
-        return admin_text.utc(letter.first_failed_at)
+        return text.utc(letter.first_failed_at)
 
     @display(description="Last failure (UTC)")
     def last_failure(self, letter: DeadLetter) -> str:
-        return admin_text.utc(letter.last_failed_at)
+        return text.utc(letter.last_failed_at)
 
     @display(description="Reason")
     def reason_label(self, letter: DeadLetter) -> SafeString:
-        return admin_text.label(letter.reason, title=str(letter.get_reason_display()))
+        return text.label(letter.reason, title=str(letter.get_reason_display()))
 
     @display(description="Reason")
     def reason_shown(self, letter: DeadLetter) -> str:
@@ -168,17 +168,17 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def state_shown(self, letter: DeadLetter) -> SafeString:
-        return admin_text.label(letter.get_state_display(), STATE_KINDS.get(letter.state, ""))
+        return text.label(letter.get_state_display(), STATE_KINDS.get(letter.state, ""))
 
     @display(description="Settled")
     def settled(self, letter: DeadLetter) -> str:
         if letter.settled_at is None:
             return "-"
-        return f"{admin_text.utc(letter.settled_at)} UTC by {admin_text.whole(letter.settled_by)}"
+        return f"{text.utc(letter.settled_at)} UTC by {text.whole(letter.settled_by)}"
 
     @display(description="Event")
     def event(self, letter: DeadLetter) -> str:
-        return admin_text.code(letter.event_id or "")
+        return text.code(letter.event_id or "")
 
     @display(description="Event")
     def event_link(self, letter: DeadLetter) -> str:
@@ -194,23 +194,23 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @display(description="Deliveries")
     def tries(self, letter: DeadLetter) -> str:
-        return admin_text.count(letter.deliveries)
+        return text.count(letter.deliveries)
 
     @display(description="Error")
     def error_cut(self, letter: DeadLetter) -> str:
-        return admin_text.one_line(letter.error)
+        return text.one_line(letter.error)
 
     @display(description="Error")
     def error_shown(self, letter: DeadLetter) -> str:
-        return admin_text.block(letter.error)
+        return text.block(letter.error)
 
     @display(description="Payload, as received")
     def payload_shown(self, letter: DeadLetter) -> str:
-        return admin_text.json_block(letter.payload)
+        return text.json_block(letter.payload)
 
     @display(description="Traceback")
     def traceback_shown(self, letter: DeadLetter) -> str:
-        return admin_text.block(letter.traceback)
+        return text.block(letter.traceback)
 
 
 def _number(text: str) -> int:

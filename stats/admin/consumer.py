@@ -1,4 +1,4 @@
-"""Admin page of the consumer; the other pages are registered from here."""
+"""Admin page of the consumer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from gateway import admin_text
-from gateway.readonly_admin import ReadOnlyAdmin
-from stats import dead_letter_admin, event_admin, hourly_admin  # noqa: F401  (register their pages)
+from gateway.admin import text
+from gateway.admin.readonly import ReadOnlyAdmin
 from stats.models import ConsumerHeartbeat
 
 
@@ -32,33 +31,33 @@ class ConsumerHeartbeatAdmin(ReadOnlyAdmin):
 
     @display(description="Last seen (UTC)")
     def seen(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.utc(heartbeat.beat_at)
+        return text.utc(heartbeat.beat_at)
 
     @display(description="Events counted")
     def counted(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.count(heartbeat.events)
+        return text.count(heartbeat.events)
 
     @display(description="Duplicates")
     def repeated(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.count(heartbeat.duplicates)
+        return text.count(heartbeat.duplicates)
 
     @display(description="Dead letters")
     def buried(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.count(heartbeat.dead)
+        return text.count(heartbeat.dead)
 
     @display(description="Breaker")
     def breaker_shown(self, heartbeat: ConsumerHeartbeat) -> SafeString:
         is_open = heartbeat.breaker == ConsumerHeartbeat.Breaker.OPEN
-        return admin_text.label(heartbeat.get_breaker_display(), "danger" if is_open else "success")
+        return text.label(heartbeat.get_breaker_display(), "danger" if is_open else "success")
 
     @display(description="Breaker's error")
     def error_cut(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.one_line(heartbeat.breaker_error)
+        return text.one_line(heartbeat.breaker_error)
 
     @display(description="Breaker's error")
     def breaker_error_shown(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.block(heartbeat.breaker_error)
+        return text.block(heartbeat.breaker_error)
 
     @display(description="Next probe (UTC)")
     def next_probe(self, heartbeat: ConsumerHeartbeat) -> str:
-        return admin_text.utc(heartbeat.probe_at)
+        return text.utc(heartbeat.probe_at)

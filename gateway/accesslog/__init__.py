@@ -1,0 +1,1 @@
+"""Access logs: reading their lines, and sending them as requests."""
