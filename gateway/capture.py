@@ -10,11 +10,14 @@ from django.http import HttpRequest
 from gateway import metrics
 from gateway.client import identify
 from gateway.events import (
+    MAX_BYTES,
     MAX_HOST,
     MAX_METHOD,
     MAX_PATH,
     MAX_RESPONSE_TIME,
+    MAX_STATUS,
     MAX_USER_AGENT,
+    MIN_STATUS,
     TrafficEvent,
     storable,
 )
@@ -49,7 +52,7 @@ def make_event(
     client = identify(meta, timing.arrival)
     if client.start_ignored:
         metrics.start_ignored.inc()
-    path = storable(request.path, MAX_PATH)
+    path = storable(request.path or "/", MAX_PATH)  # an ASGI server may leave it empty
     timestamp = timing.arrival if client.started is None else client.started
     client_ip_hash = hash_ip(client.address)
     event = TrafficEvent(
@@ -58,13 +61,14 @@ def make_event(
         path=path,
         route=route_of(path, request.resolver_match),
         method=storable(request.method or "-", MAX_METHOD),
-        status=status,
+        # A view may set any number after the fact; the request is counted all the same.
+        status=min(max(int(status), MIN_STATUS), MAX_STATUS),
         response_time=min(timing.elapsed(), MAX_RESPONSE_TIME),
         client_ip_hash=client_ip_hash,
         request_id=client.request_id,
         host=storable(str(meta.get("HTTP_HOST") or ""), MAX_HOST),
         user_agent=storable(utf8_header(str(meta.get("HTTP_USER_AGENT") or "")), MAX_USER_AGENT),
-        response_bytes=response_bytes,
+        response_bytes=min(response_bytes, MAX_BYTES),
         country=client.country,
     )
     return event, client.from_edge
@@ -78,4 +82,3 @@ def utf8_header(value: str) -> str:
         return value.encode("latin-1").decode("utf-8", "replace")
     except UnicodeEncodeError:
         return value
-

@@ -10,6 +10,7 @@ import ipaddress
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.events import MAX_REQUEST_ID, storable
 
 UNKNOWN = "unknown"
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
+UNITS = (Decimal(1000), Decimal(1), Decimal("0.001"))  # ms in a second, a millisecond, a microsecond
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,11 +56,11 @@ def identify(meta: Mapping[str, Any], arrival: int) -> Client:
 
 def _request_id(meta: Mapping[str, Any]) -> tuple[str, bool]:
     """The id a trusted proxy gave, and whether it names one request for certain."""
-    edge_headers = conf.edge_id_headers
-    for header in ("CF-Ray", *edge_headers, "X-Request-ID"):
-        value = str(meta.get(_meta_name(header)) or "").strip()
+    edge_names = [_meta_name(header) for header in conf.edge_id_headers]
+    for name in ("HTTP_CF_RAY", *edge_names, "HTTP_X_REQUEST_ID"):
+        value = str(meta.get(name) or "").strip()
         if value:
-            return storable(value, MAX_REQUEST_ID), header in edge_headers
+            return storable(value, MAX_REQUEST_ID), name in edge_names
     return str(uuid.uuid4()), False
 
 
@@ -146,8 +148,8 @@ def parse_request_start(value: str, arrival: int) -> int | None:
     text = str(value).strip().removeprefix("t=")
     if len(text) > 32 or not text.replace(".", "", 1).isdigit() or not text.isascii():
         return None
-    number = float(text)
-    for factor in (1000.0, 1.0, 0.001):
+    number = Decimal(text)  # exact: with a binary fraction, some milliseconds come out one too early
+    for factor in UNITS:
         started = int(number * factor)
         if abs(started - arrival) <= START_TOLERANCE_MS:
             return started

@@ -24,6 +24,7 @@ MAX_HOST = 255
 MAX_USER_AGENT = 512
 MAX_RESPONSE_TIME = 7 * 86_400_000.0  # ms; a stream may stay open for days
 MAX_BYTES = 2**62
+MIN_STATUS, MAX_STATUS = 100, 599
 
 
 class InvalidEvent(ValueError):
@@ -46,7 +47,7 @@ class TrafficEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     path: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)]
     route: Annotated[str, Meta(min_length=1, max_length=MAX_ROUTE)]
     method: Annotated[str, Meta(min_length=1, max_length=MAX_METHOD)]
-    status: Annotated[int, Meta(ge=100, le=599)]
+    status: Annotated[int, Meta(ge=MIN_STATUS, le=MAX_STATUS)]
     response_time: Annotated[float, Meta(ge=0, le=MAX_RESPONSE_TIME)]  # ms
     client_ip_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
     request_id: Annotated[str, Meta(min_length=1, max_length=MAX_REQUEST_ID)]
@@ -111,7 +112,7 @@ def fields_of(payload: bytes | str) -> dict[str, Any] | None:
 
 
 def _refuse_nul(event: TrafficEvent, payload: bytes | str) -> None:
-    """PostgreSQL's text holds no NUL. JSON can only write one as an escape, so most events are done at once."""
+    """PostgreSQL's text holds no NUL. JSON writes one as an escape only, so most events are done at once."""
     escape_found = b"\\u0000" in payload if isinstance(payload, bytes) else "\\u0000" in payload
     if not escape_found:
         return
@@ -149,6 +150,6 @@ def storable(text: str, limit: int) -> str:
         text = text[: limit - 1] + "\u2026"
     if text.isascii() and "\x00" not in text:
         return text
-    # Surrogates escape bytes that were no UTF-8; back to bytes, then to replacement characters.
-    text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return text.replace("\x00", "\u2400")[:limit]
+    # By way of UTF-16, where a lone surrogate is one wrong unit: the text must not grow past its bound.
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\x00", "\u2400")

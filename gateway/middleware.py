@@ -93,9 +93,10 @@ def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponse
     """Records the response now, or, if it streams, at its close."""
     try:
         if response.streaming:
-            streams.on_close(response, partial(record, request, timing, response.status_code))
+            done = partial(record, request, timing, response.status_code)
+            streams.on_close(response, done, sendfile="wsgi.file_wrapper" in request.META)
             return response
-        size = 0 if request.method == "HEAD" else len(response.content)  # type: ignore[attr-defined]
+        size = len(response.content)  # type: ignore[attr-defined]
     except Exception:
         logger.exception("Response could not be measured; it is counted with 0 bytes")
         size = 0
@@ -106,7 +107,8 @@ def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponse
 def record(request: HttpRequest, timing: capture.Timing, status: int, response_bytes: int) -> None:
     """Makes the event and hands it to the sender. Never raises."""
     try:
-        event, from_edge = capture.make_event(request, timing, status, response_bytes)
+        size = 0 if request.method == "HEAD" else response_bytes  # what a server sends of it
+        event, from_edge = capture.make_event(request, timing, status, size)
         sender.submit(event, from_edge=from_edge)
     except Exception:
         metrics.capture_failed.inc()

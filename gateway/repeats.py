@@ -95,6 +95,7 @@ def _forget(memory: sqlite3.Connection, now: int) -> None:
     (rows,) = memory.execute("SELECT count(*) FROM seen").fetchone()
     if rows > MAX_ROWS:
         memory.execute(
-            "DELETE FROM seen WHERE (key, arrival) IN (SELECT key, arrival FROM seen ORDER BY arrival LIMIT ?)",
+            "DELETE FROM seen WHERE (key, arrival) IN"
+            " (SELECT key, arrival FROM seen ORDER BY arrival LIMIT ?)",
             (rows - MAX_ROWS * 9 // 10,),
         )

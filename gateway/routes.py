@@ -53,6 +53,4 @@ def normalize_path(path: str) -> str:
     """The path with each id-like segment replaced by `{id}`."""
     if not any(char.isdigit() for char in path):
         return path
-    return "/".join(
-        PLACEHOLDER if _ID_LIKE.fullmatch(segment) else segment for segment in path.split("/")
-    )
+    return "/".join(PLACEHOLDER if _ID_LIKE.fullmatch(segment) else segment for segment in path.split("/"))

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import connections
@@ -78,22 +79,27 @@ class Sender:
 
     def __init__(self) -> None:
         self._waiting: deque[Waiting] = deque()
+        # In the queue already, but mode `dual` owes them to a collector that refuses. Apart, so that they
+        # neither stand before what the queue has not seen nor take its room.
+        self._owed: deque[Waiting] = deque()
         self._in_hand: list[Waiting] = []
         self._arrived = threading.Event()
         self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._queue_backoff = Backoff()
+        self._collector_backoff = Backoff()
         self._idle_backoff = Backoff()
         self._complained_at = 0.0
         self._dropped_silently = 0
 
     def submit(self, event: TrafficEvent, *, from_edge: bool) -> None:
         """Takes an event over. Never blocks on a store."""
+        metrics.captured.inc()
         if len(self._waiting) >= conf.buffer_events:
             self._drop(1, "the process holds TRAFFIC_BUFFER_EVENTS events already")
             return
-        metrics.captured.inc()
         self._waiting.append(Waiting(event, from_edge))
         if not self._arrived.is_set():
             self._arrived.set()
@@ -101,12 +107,18 @@ class Sender:
             self._start()
 
     def stop(self, seconds: float) -> None:
-        """Sends all that waits, within `seconds`; drops the rest, loudly."""
+        """Sends all that waits, within `seconds`; drops the rest, loudly. Only the first call does."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._arrived.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-        left = len(self._waiting) + len(self._in_hand)
+        until = time.monotonic() + seconds
+        while self._thread is not None and not self._ended.is_set() and time.monotonic() < until:
+            # A server's handler of a second signal raises in here; what waits is sent all the same.
+            # Not `join`: once interrupted like that, it takes the thread for ended (Python 3.11, 3.12).
+            with suppress(SystemExit, KeyboardInterrupt):
+                self._ended.wait(max(0.0, until - time.monotonic()))
+        left = len(self._waiting) + len(self._owed) + len(self._in_hand)
         if left:
             self._drop(left, "the process ended before a store took them")
 
@@ -118,17 +130,23 @@ class Sender:
                 self._thread = thread
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            for alias in (conf.database, conf.legacy_database):
+                connections[alias].close()
+            self._ended.set()
+
+    def _work(self) -> None:
         while not self._stopping.is_set():
             self._arrived.wait()
             self._stopping.wait(conf.linger)
             self._arrived.clear()
             self._flush_safely()
-            if self._waiting:
+            if self._waiting or self._owed:
                 self._arrived.set()
-        while self._waiting and self._flush_safely():
+        while (self._waiting or self._owed) and self._flush_safely():
             pass
-        for alias in (conf.database, conf.legacy_database):
-            connections[alias].close()
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""
@@ -141,25 +159,39 @@ class Sender:
             self._idle_backoff.succeeded()
         elif not self._stopping.is_set():
             self._idle_backoff.failed()
-            self._stopping.wait(self._idle_backoff.pause)
+            # What only the collector refuses holds up no newcomer.
+            (self._stopping if self._waiting else self._arrived).wait(self._idle_backoff.pause)
         return progress
 
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
-        count = min(len(self._waiting), TRANSACTION_EVENTS)
-        self._in_hand = unsettled = batch = [self._waiting.popleft() for _ in range(count)]
+        owed, new = _take(self._owed), _take(self._waiting)
+        self._in_hand = batch = owed + new
         mode = conf.mode
         try:
             self._recognize_repeats(batch)
             if mode != "legacy":
-                self._to_queue([waiting for waiting in batch if not waiting.queued and not waiting.for_replay])
+                self._to_queue(
+                    [waiting for waiting in batch if not waiting.queued and not waiting.for_replay]
+                )
             self._to_collector(batch, mode)
         finally:
             # Whatever went wrong, what no store has stays, in its old place.
-            unsettled = [waiting for waiting in batch if not waiting.is_settled(mode)]
-            self._waiting.extendleft(reversed(unsettled))
+            kept = [waiting for waiting in new if not waiting.is_settled(mode)]
+            self._waiting.extendleft([waiting for waiting in reversed(kept) if not waiting.queued])
+            self._owed.extendleft([waiting for waiting in reversed(owed) if not waiting.is_settled(mode)])
+            self._owed.extend([waiting for waiting in kept if waiting.queued])
             self._in_hand = []
-        return not batch or len(unsettled) < len(batch)
+        self._bound_owed()
+        moved = any(waiting.is_settled(mode) for waiting in batch) or any(waiting.queued for waiting in new)
+        return moved or not batch
+
+    def _bound_owed(self) -> None:
+        count = len(self._owed) - conf.buffer_events
+        if count > 0:
+            for _ in range(count):
+                self._owed.pop()
+            self._drop(count, "the legacy collector refuses them; the queue has them")
 
     def _recognize_repeats(self, batch: Sequence[Waiting]) -> None:
         edge = [waiting for waiting in batch if waiting.from_edge]
@@ -195,20 +227,28 @@ class Sender:
 
     def _to_collector(self, batch: Sequence[Waiting], mode: str) -> None:
         """What the mode wants collected, and what the queue refused."""
-        refused = [w for w in batch if mode != "legacy" and not w.queued and not w.for_replay]
-        wanted = [w for w in batch if mode != "queue" and not w.collected and w not in refused]
-        for part, reason in ((refused, mode if mode == "dual" else None), (wanted, mode)):
-            if part:
-                self._collect(part, reason, replay=part is refused)
+        refused: list[Waiting] = []
+        wanted: list[Waiting] = []
+        for waiting in batch:
+            if mode != "legacy" and not waiting.queued and not waiting.for_replay:
+                refused.append(waiting)
+            elif mode != "queue" and not waiting.collected:
+                wanted.append(waiting)
+        if refused:
+            self._collect(refused, mode if mode == "dual" else None, replay=True)
+        if wanted and (mode == "legacy" or self._collector_backoff.is_over or self._stopping.is_set()):
+            self._collect(wanted, mode, replay=False)
 
     def _collect(self, part: Sequence[Waiting], reason: str | None, *, replay: bool) -> None:
         reasons = {name for name in (reason, "fallback" if replay else None) if name}
         try:
             collect = import_string(conf.collector)
             collect([waiting.event for waiting in part], reasons, replay=replay)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a collector of the user's own may raise anything)
+            self._collector_backoff.failed()
             logger.error("Legacy collector refused %d events: %s", len(part), printable(str(error)))
             return
+        self._collector_backoff.succeeded()
         for waiting in part:
             waiting.collected, waiting.for_replay = True, replay
         metrics.collected.inc(len(part))
@@ -223,6 +263,10 @@ class Sender:
         if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS or self._stopping.is_set():
             logger.critical("Dropped %d events: %s", self._dropped_silently, reason)
             self._complained_at, self._dropped_silently = time.monotonic(), 0
+
+
+def _take(events: deque[Waiting]) -> list[Waiting]:
+    return [events.popleft() for _ in range(min(len(events), TRANSACTION_EVENTS))]
 
 
 def _log_each(what: str, batch: Sequence[Waiting]) -> None:

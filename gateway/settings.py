@@ -223,6 +223,6 @@ UNFOLD = {
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,
-        "navigation": "gateway.admin_navigation.sections",
+        "navigation": "gateway.admin.navigation.sections",
     },
 }

@@ -14,10 +14,13 @@ from django.http.response import HttpResponseBase
 Done = Callable[[int], None]
 
 
-def on_close(response: HttpResponseBase, done: Done) -> None:
-    """Calls `done(bytes sent)` once, at the end of the stream."""
+def on_close(response: HttpResponseBase, done: Done, *, sendfile: bool = False) -> None:
+    """Calls `done(bytes sent)` once, at the end of the stream.
+
+    `sendfile` says that the server takes files out of Django's hands (`wsgi.file_wrapper`).
+    """
     ending = _Ending(done)
-    if getattr(response, "file_to_stream", None) is not None:
+    if sendfile and getattr(response, "file_to_stream", None) is not None and "Content-Length" in response:
         # Left as it is, so that the server's sendfile still works; nobody can count what the kernel sent,
         # so the bytes are those announced.
         ending.size = _announced(response)

@@ -22,13 +22,14 @@ os.environ.pop("DEBUG", None)
 
 from gateway import embedded_postgres  # noqa: E402
 from gateway.settings import *  # noqa: E402, F403
-from gateway.settings import DATABASES, EMBEDDED_POSTGRES  # noqa: E402
+from gateway.settings import DATABASES, EMBEDDED_POSTGRES, STATIC_ROOT  # noqa: E402
 
 if EMBEDDED_POSTGRES:
     embedded_postgres.ensure_running(_shared)
 
 VAR_DIR = _shared / _worker
 VAR_DIR.mkdir(parents=True, exist_ok=True)
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 DATABASES["legacy"]["TEST"] = {"NAME": str(VAR_DIR / "legacy-test.sqlite3")}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

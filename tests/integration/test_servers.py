@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,10 +91,8 @@ class Server:
         return wait_for(lambda: self.process.poll() is not None, 15)
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 
@@ -167,7 +166,12 @@ def assert_each_answer_is_counted_once(callers: Callers, server: Server) -> None
     assert set(counts.values()) == {1}
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+AUTORELOAD = pytest.mark.xfail(strict=True, reason="Django's reloader kills its child when it is terminated")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=AUTORELOAD if kind == "runserver" else ()) for kind in COMMANDS]
+)
 def test_a_server_that_is_terminated_has_counted_every_answer(serve, kind):
     server = serve(kind)
     callers = Callers(server, 100)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.accesslog import MAX_LINE, LogLine, MalformedLine, parse_line, read_lines
+from gateway.accesslog.parse import MAX_LINE, LogLine, MalformedLine, parse_line, read_lines
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 COMBINED = (

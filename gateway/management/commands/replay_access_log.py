@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.replay import Replay, Result, Target
+from gateway.accesslog.replay import Replay, Result, Target
 
 MAX_CONCURRENCY = 256
 
