@@ -51,10 +51,11 @@ def main(argv: list[str]) -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from gateway import embedded_postgres
+    from gateway import embedded_postgres, reloader
 
     if argv[1:2] == ["runserver"]:
         signal.signal(signal.SIGTERM, end_by_exit)
+        reloader.install()
     try:
         if getattr(settings, "EMBEDDED_POSTGRES", False) and needs_database(argv):
             start = embedded_postgres.join if argv[1] in IN_AN_OUTAGE else embedded_postgres.ensure_running

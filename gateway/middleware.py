@@ -77,14 +77,15 @@ def is_counted(request: HttpRequest) -> bool:
 
 
 def is_excluded(path: str, exclude: tuple[str, ...]) -> bool:
+    """Whether the path is one of these, lies below one, or matches a pattern of them (`re:…`)."""
     prefixes, patterns = _compiled(exclude)
-    return path.startswith(prefixes) or path + "/" in prefixes or any(p.search(path) for p in patterns)
+    return f"{path}/".startswith(prefixes) or any(pattern.search(path) for pattern in patterns)
 
 
 @lru_cache(maxsize=16)
 def _compiled(exclude: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:
-    """Prefixes, and the patterns written as `re:…`."""
-    prefixes = tuple(entry for entry in exclude if not entry.startswith("re:"))
+    """Prefixes of whole segments, so that `/metrics` takes `/metrics/x` along but not `/metrics-report`."""
+    prefixes = tuple(entry.rstrip("/") + "/" for entry in exclude if not entry.startswith("re:"))
     patterns = tuple(re.compile(entry[3:]) for entry in exclude if entry.startswith("re:"))
     return prefixes, patterns
 

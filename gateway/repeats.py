@@ -9,6 +9,7 @@ batch that is sent twice gets the same answers twice.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,6 +20,8 @@ from msgspec.structs import replace
 from gateway.conf import conf
 from gateway.events import TrafficEvent
 from gateway.idempotency import generate_idempotent_id
+
+logger = logging.getLogger(__name__)
 
 WINDOW_MS = 600_000  # a repeat arrives within 10 minutes of the first
 KEEP_MS = 3_600_000  # longer than a batch is tried again by a living process
@@ -43,10 +46,24 @@ def memory_path() -> Path:
 def resolve(events: Sequence[TrafficEvent]) -> tuple[list[TrafficEvent], int]:
     """The events, repeats among them under the first one's time and id, and the number of repeats.
 
-    Raises sqlite3.Error or OSError if the memory can't be asked; the events then stand as they are.
+    Raises sqlite3.Error or OSError if the memory can't be asked; the events then stand as they are. A
+    memory that is damaged is begun anew.
     """
     path = memory_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        resolved = _resolve(path, events)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        logger.error("Memory of repeats is damaged and begun anew: %s", error)
+        for part in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            part.unlink(missing_ok=True)
+        resolved = _resolve(path, events)
+    return resolved, sum(now is not before for now, before in zip(resolved, events, strict=True))
+
+
+def _resolve(path: Path, events: Sequence[TrafficEvent]) -> list[TrafficEvent]:
     # A connection a batch: it costs 0.1 ms, and nothing is carried over a fork.
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as memory:
         memory.execute("PRAGMA journal_mode=WAL")
@@ -56,8 +73,7 @@ def resolve(events: Sequence[TrafficEvent]) -> tuple[list[TrafficEvent], int]:
         resolved = [_with_time(event, _first_time(memory, event)) for event in events]
         _forget(memory, max(event.timestamp for event in events))
         memory.execute("COMMIT")
-    repeats = sum(now is not before for now, before in zip(resolved, events, strict=True))
-    return resolved, repeats
+    return resolved
 
 
 def _first_time(memory: sqlite3.Connection, event: TrafficEvent) -> int:

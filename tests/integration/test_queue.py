@@ -12,6 +12,7 @@ from django_q.models import OrmQ
 from gateway import queue
 from gateway.events import decode, encode
 from gateway.models import QueuedBatch
+from tests.integration.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
 
@@ -193,7 +194,7 @@ def test_the_queue_is_unattended_only_while_nobody_works_and_no_doorbell_waits(s
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [queue._lock_key()])
     assert not queue.is_unattended()
     other.close()
-    assert queue.is_unattended()
+    assert wait_for(queue.is_unattended)
 
 
 def test_a_failed_statement_does_not_leave_the_connection_in_a_transaction(store):

@@ -166,12 +166,7 @@ def assert_each_answer_is_counted_once(callers: Callers, server: Server) -> None
     assert set(counts.values()) == {1}
 
 
-AUTORELOAD = pytest.mark.xfail(strict=True, reason="Django's reloader kills its child when it is terminated")
-
-
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=AUTORELOAD if kind == "runserver" else ()) for kind in COMMANDS]
-)
+@pytest.mark.parametrize("kind", COMMANDS)
 def test_a_server_that_is_terminated_has_counted_every_answer(serve, kind):
     server = serve(kind)
     callers = Callers(server, 100)

@@ -180,11 +180,18 @@ def test_a_file_is_counted_with_and_without_sendfile(captured, tmp_path):
     assert [event.response_bytes for event in captured()] == [3, 3]
 
 
-@pytest.mark.parametrize("excluded", [entry + rest for entry in DEFAULT_EXCLUDE for rest in ("", "x")])
+@pytest.mark.parametrize(
+    "excluded", [entry.rstrip("/") + rest for entry in DEFAULT_EXCLUDE for rest in ("", "/", "/x")]
+)
 @BOTH_WAYS
 def test_what_is_no_traffic_is_not_counted(captured, way, excluded):
     assert way(factory.get(excluded)).content == b"12345"
     assert captured() == []
+
+
+def test_a_path_that_only_begins_like_an_exclusion_is_traffic():
+    assert not is_excluded("/metrics-report", DEFAULT_EXCLUDE)
+    assert not is_excluded("/administration", DEFAULT_EXCLUDE)
 
 
 def test_exclusions_are_prefixes_and_patterns():

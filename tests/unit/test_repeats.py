@@ -195,7 +195,14 @@ def test_a_repeat_s_id_is_the_one_of_its_fields(ray):
 
 
 def test_a_memory_that_can_not_be_asked_says_so(ray):
-    repeats.memory_path().parent.mkdir()
-    repeats.memory_path().write_text("not a database, and long enough to be read as one " * 100)
+    repeats.memory_path().mkdir(parents=True)
     with pytest.raises(sqlite3.Error):
         repeats.resolve([ray()])
+
+
+def test_a_damaged_memory_is_begun_anew(ray, caplog):
+    assert times(ray(), ray(1000)) == [0, 0]
+    repeats.memory_path().write_bytes(b"this is no database at all" * 1000)
+
+    assert times(ray(2000), ray(3000)) == [2000, 2000]
+    assert "begun anew" in caplog.text
