@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import outage
+from benchmarks import journal, outage
 
-BENCHMARKS = {"outage": outage.main}
+BENCHMARKS = {"journal": journal.main, "outage": outage.main}
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 from django.conf import settings
 
 MODES = ("queue", "dual", "legacy")
+JOURNAL_MODES = ("os", "fsync", "off")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_EXCLUDE = (
@@ -114,6 +115,21 @@ class TrafficSettings:
     def buffer_events(self) -> int:
         """`TRAFFIC_BUFFER_EVENTS`: events a process holds at most while no store takes them."""
         return int(self._get("TRAFFIC_BUFFER_EVENTS", 20_000))
+
+    @property
+    def journal(self) -> str:
+        """`TRAFFIC_JOURNAL`: `os` (survives a killed process), `fsync` (also a crashed machine) or `off`."""
+        return str(self._get("TRAFFIC_JOURNAL", "os"))
+
+    @property
+    def journal_bytes(self) -> int:
+        """`TRAFFIC_JOURNAL_BYTES`: bytes all processes' journals may hold together."""
+        return int(self._get("TRAFFIC_JOURNAL_BYTES", 256_000_000))
+
+    @property
+    def journal_days(self) -> float:
+        """`TRAFFIC_JOURNAL_DAYS`: days after which a journal that nobody could deliver is dropped."""
+        return float(self._get("TRAFFIC_JOURNAL_DAYS", 7))
 
     @property
     def send_timeout(self) -> float:

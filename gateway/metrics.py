@@ -71,6 +71,12 @@ sent = Counter("tallygate_sent", "Events committed to the queue")
 collected = Counter("tallygate_collected", "Events committed to the legacy collector")
 # Events the queue refused and the collector took.
 fallback = Counter("tallygate_fallback", "Events that fell back to the legacy collector")
+# Events that could not be written to the journal: until a store has them, they are in memory only.
+journal_failed = Counter("tallygate_journal_failed", "Events not written to the journal")
+# Events for which the process had no room, kept in the journal only and adopted later.
+spilled = Counter("tallygate_spilled", "Events left to the journal for want of room")
+# Events found in the journal of a process that died.
+adopted = Counter("tallygate_adopted", "Events adopted from dead processes' journals")
 # Events lost: no store took them and the process could hold no more, or it ended.
 dropped = Counter("tallygate_dropped", "Events dropped")
 

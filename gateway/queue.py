@@ -77,30 +77,44 @@ def send(events: Sequence[bytes]) -> int:
     Raises QueueRefused when PostgreSQL can't be reached, refuses or takes longer than
     `TRAFFIC_SEND_TIMEOUT`. A connection that broke while it lay idle is replaced once.
     """
+    batches = [
+        (encode_batch(batch).decode(), len(batch)) for batch in _chunks(events, conf.queue.max_batch_size)
+    ]
+    _hand_over(batches)
+    return len(batches)
+
+
+def send_unreadable(payloads: Sequence[bytes]) -> None:
+    """Queues what is no event, each as a batch of its own, for the consumer to bury. Raises QueueRefused."""
+    texts = [payload.decode("utf-8", "backslashreplace").replace("\x00", "\\x00") for payload in payloads]
+    _hand_over([(text, 1) for text in texts])
+
+
+def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
     connection = connections[conf.database]
     was_open = connection.connection is not None
     tried_at = time.monotonic()
     try:
-        return _send(events)
+        _enqueue_in_time(batches)
     except Exception as error:
         connection.close()
         # A server that took long to fail is not asked twice: the bound holds for the whole hand-over.
         took_long = time.monotonic() - tried_at > conf.send_timeout / 4
         if took_long or not was_open or not _is_broken(error):
             raise QueueRefused(_one_line(error)) from error
+    else:
+        return
     try:
-        return _send(events)
+        _enqueue_in_time(batches)
     except Exception as error:
         connection.close()
         raise QueueRefused(_one_line(error)) from error
 
 
-def _send(events: Sequence[bytes]) -> int:
-    batches = list(_chunks(events, conf.queue.max_batch_size))
+def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
     # The server's own bound is the shorter one: its answer says more than a connection that is cut.
     with deadline(connections[conf.database], conf.send_timeout), _transaction(conf.send_timeout * 0.9):
-        enqueue([(encode_batch(batch).decode(), len(batch)) for batch in batches])
-    return len(batches)
+        enqueue(batches)
 
 
 def enqueue(batches: Sequence[tuple[str, int]]) -> None:

@@ -24,7 +24,7 @@ from gateway.idempotency import generate_idempotent_id
 logger = logging.getLogger(__name__)
 
 WINDOW_MS = 600_000  # a repeat arrives within 10 minutes of the first
-KEEP_MS = 3_600_000  # longer than a batch is tried again by a living process
+KEEP_MS = 24 * 3_600_000  # a batch that waits in the journal meanwhile gets the same answers
 MAX_ROWS = 500_000
 BUSY_SECONDS = 0.5
 

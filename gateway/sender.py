@@ -1,9 +1,9 @@
 """The sender: one daemon thread a process that takes events off the request's hands.
 
-An event waits a short linger for company; then all that wait leave in one transaction. What the queue
-refuses goes to the legacy collector, marked for replay. What neither takes stays here and is tried again;
-past `TRAFFIC_BUFFER_EVENTS` it is dropped, loudly and counted. An event leaves the buffer only after a
-store committed it.
+An event is written to the journal, then waits a short linger for company; then all that wait leave in one
+transaction (`delivery`). What no store takes stays here and is tried again; past `TRAFFIC_BUFFER_EVENTS` it
+stays in the journal only, or, without one, is dropped, loudly and counted. An event leaves the buffer, and
+the journal, only after a store committed it. The thread also adopts the journals of processes that died.
 """
 
 from __future__ import annotations
@@ -11,67 +11,24 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import random
-import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from django.db import connections
-from django.utils.module_loading import import_string
 
-from gateway import metrics, queue, repeats
+from gateway import metrics, queue
 from gateway.conf import conf
+from gateway.delivery import Backoff, Delivery, Waiting
 from gateway.events import TrafficEvent, encode
-from gateway.logs import printable
+from gateway.journal import Adopted, Journal
 
 logger = logging.getLogger(__name__)
 
 TRANSACTION_EVENTS = 5_000  # events one hand-over takes at most
-RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
+ADOPT_SECONDS = 3.0  # between two looks for orphaned journals
 COMPLAINT_SECONDS = 1.0  # a flood of drops is one log line a second
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An event, and what has already taken it."""
-
-    event: TrafficEvent
-    from_edge: bool  # still to be compared with what the edge sent before
-    queued: bool = False
-    collected: bool = False
-    for_replay: bool = False  # the collector has it marked for the queue
-
-    def is_settled(self, mode: str) -> bool:
-        """Whether every store that the mode demands has the event."""
-        if mode == "legacy":
-            return self.collected
-        in_queue = self.queued or self.for_replay
-        return in_queue and (self.collected or mode == "queue")
-
-
-class Backoff:
-    """How long to leave a store that refused alone: doubling, bounded, and each process its own moment."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self.pause = 0.0  # seconds
-        self._until = 0.0
-
-    @property
-    def is_over(self) -> bool:
-        return self._now() >= self._until
-
-    def failed(self) -> None:
-        first, longest = RETRY_SECONDS
-        self.pause = min(longest, self.pause * 2 or first)
-        self._until = self._now() + self.pause * random.uniform(0.5, 1.0)  # noqa: S311
-
-    def succeeded(self) -> None:
-        self.pause = self._until = 0.0
 
 
 class Sender:
@@ -83,31 +40,48 @@ class Sender:
         # neither stand before what the queue has not seen nor take its room.
         self._owed: deque[Waiting] = deque()
         self._in_hand: list[Waiting] = []
+        self._journal = Journal()
+        self._delivery = Delivery()
         self._arrived = threading.Event()
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._queue_backoff = Backoff()
-        self._collector_backoff = Backoff()
         self._idle_backoff = Backoff()
+        self._looked_at = float("-inf")
         self._complained_at = 0.0
         self._dropped_silently = 0
 
     def submit(self, event: TrafficEvent, *, from_edge: bool) -> None:
         """Takes an event over. Never blocks on a store."""
         metrics.captured.inc()
-        if len(self._waiting) >= conf.buffer_events:
+        encoded = encode(event)
+        segment = self._journal.append(encoded, from_edge=from_edge)
+        if len(self._waiting) < conf.buffer_events:
+            self._waiting.append(Waiting(event, from_edge, segment, encoded))
+        elif segment is not None:
+            metrics.spilled.inc()
+            self._journal.spill(segment)
+        else:
             self._drop(1, "the process holds TRAFFIC_BUFFER_EVENTS events already")
-            return
-        self._waiting.append(Waiting(event, from_edge))
         if not self._arrived.is_set():
             self._arrived.set()
         if self._thread is None:
-            self._start()
+            self.start()
+
+    def start(self) -> None:
+        """Starts the thread, which adopts journals even if this process captures nothing."""
+        with self._starting:
+            if self._thread is None and not self._stopping.is_set():
+                thread = threading.Thread(target=self._run, name="tallygate-sender", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def stop(self, seconds: float) -> None:
-        """Sends all that waits, within `seconds`; drops the rest, loudly. Only the first call does."""
+        """Sends all that waits, within `seconds`; leaves the rest to the journal, or drops it, loudly.
+
+        Only the first call does.
+        """
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -118,16 +92,17 @@ class Sender:
             # Not `join`: once interrupted like that, it takes the thread for ended (Python 3.11, 3.12).
             with suppress(SystemExit, KeyboardInterrupt):
                 self._ended.wait(max(0.0, until - time.monotonic()))
-        left = len(self._waiting) + len(self._owed) + len(self._in_hand)
-        if left:
-            self._drop(left, "the process ended before a store took them")
+        left = [*self._waiting, *self._owed, *self._in_hand]
+        kept = sum(waiting.segment is not None for waiting in left)
+        if kept:
+            logger.warning("Journal: %d events stay there, no store took them before the process ended", kept)
+        if len(left) > kept:
+            self._drop(len(left) - kept, "the process ended before a store took them")
+        self._journal.stop()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None and not self._stopping.is_set():
-                thread = threading.Thread(target=self._run, name="tallygate-sender", daemon=True)
-                thread.start()
-                self._thread = thread
+    def forget(self) -> None:
+        """In a forked child: what waits, and its journal, is the parent's."""
+        self._journal.forget()
 
     def _run(self) -> None:
         try:
@@ -139,12 +114,18 @@ class Sender:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            self._arrived.wait()
-            self._stopping.wait(conf.linger)
-            self._arrived.clear()
-            self._flush_safely()
+            self._arrived.wait(None if conf.journal == "off" else ADOPT_SECONDS)
+            self._adopt_safely()
             if self._waiting or self._owed:
-                self._arrived.set()
+                self._stopping.wait(conf.linger)
+                self._arrived.clear()
+                self._flush_safely()
+                if self._waiting or self._owed:
+                    self._arrived.set()
+            else:
+                self._arrived.clear()
+                if self._waiting:  # arrived between the look and the clearing
+                    self._arrived.set()
         while (self._waiting or self._owed) and self._flush_safely():
             pass
 
@@ -169,12 +150,7 @@ class Sender:
         self._in_hand = batch = owed + new
         mode = conf.mode
         try:
-            self._recognize_repeats(batch)
-            if mode != "legacy":
-                self._to_queue(
-                    [waiting for waiting in batch if not waiting.queued and not waiting.for_replay]
-                )
-            self._to_collector(batch, mode)
+            self._delivery.deliver(batch, mode, is_last=self._stopping.is_set())
         finally:
             # Whatever went wrong, what no store has stays, in its old place.
             kept = [waiting for waiting in new if not waiting.is_settled(mode)]
@@ -182,80 +158,50 @@ class Sender:
             self._owed.extendleft([waiting for waiting in reversed(owed) if not waiting.is_settled(mode)])
             self._owed.extend([waiting for waiting in kept if waiting.queued])
             self._in_hand = []
+        settled = [waiting for waiting in batch if waiting.is_settled(mode)]
+        self._journal.settle(waiting.segment for waiting in settled if waiting.segment is not None)
         self._bound_owed()
-        moved = any(waiting.is_settled(mode) for waiting in batch) or any(waiting.queued for waiting in new)
-        return moved or not batch
+        return bool(settled) or not batch or any(waiting.queued for waiting in new)
 
     def _bound_owed(self) -> None:
         count = len(self._owed) - conf.buffer_events
         if count > 0:
-            for _ in range(count):
-                self._owed.pop()
+            given_up = [self._owed.pop() for _ in range(count)]
+            self._journal.settle(waiting.segment for waiting in given_up if waiting.segment is not None)
             self._drop(count, "the legacy collector refuses them; the queue has them")
 
-    def _recognize_repeats(self, batch: Sequence[Waiting]) -> None:
-        edge = [waiting for waiting in batch if waiting.from_edge]
-        if not edge:
+    def _adopt_safely(self) -> None:
+        """Takes over what dead processes left, as far as there is room."""
+        now = time.monotonic()
+        if conf.journal == "off" or now - self._looked_at < ADOPT_SECONDS:
             return
+        self._looked_at = now
         try:
-            resolved, count = repeats.resolve([waiting.event for waiting in edge])
-        except (sqlite3.Error, OSError) as error:
-            metrics.repeats_unchecked.inc(len(edge))
-            logger.error("Memory of repeats: %s; %d edge requests keep their own ids", error, len(edge))
-            resolved, count = [waiting.event for waiting in edge], 0
-        metrics.repeats.inc(count)
-        for waiting, event in zip(edge, resolved, strict=True):
-            waiting.event, waiting.from_edge = event, False
+            for adopted in self._journal.adopt():
+                self._take_over(adopted)
+                if len(self._waiting) > conf.buffer_events // 2:
+                    break
+        except Exception:
+            logger.exception("Journals of dead processes could not be adopted")
 
-    def _to_queue(self, batch: Sequence[Waiting]) -> None:
-        if not batch or not self._queue_backoff.is_over:
-            return
-        started = time.perf_counter()
-        try:
-            batches = queue.send([encode(waiting.event) for waiting in batch])
-        except queue.QueueRefused as refusal:
-            self._queue_backoff.failed()
-            logger.warning("Queue refused %d events: %s", len(batch), refusal)
-            return
-        self._queue_backoff.succeeded()
-        for waiting in batch:
-            waiting.queued = True
-        metrics.sent.inc(len(batch))
-        milliseconds = (time.perf_counter() - started) * 1000
-        logger.info("Queue sent: %d events in %d batches, %.1f ms", len(batch), batches, milliseconds)
-        _log_each("Queue sent", batch)
-
-    def _to_collector(self, batch: Sequence[Waiting], mode: str) -> None:
-        """What the mode wants collected, and what the queue refused."""
-        refused: list[Waiting] = []
-        wanted: list[Waiting] = []
-        for waiting in batch:
-            if mode != "legacy" and not waiting.queued and not waiting.for_replay:
-                refused.append(waiting)
-            elif mode != "queue" and not waiting.collected:
-                wanted.append(waiting)
-        if refused:
-            self._collect(refused, mode if mode == "dual" else None, replay=True)
-        if wanted and (mode == "legacy" or self._collector_backoff.is_over or self._stopping.is_set()):
-            self._collect(wanted, mode, replay=False)
-
-    def _collect(self, part: Sequence[Waiting], reason: str | None, *, replay: bool) -> None:
-        reasons = {name for name in (reason, "fallback" if replay else None) if name}
-        try:
-            collect = import_string(conf.collector)
-            collect([waiting.event for waiting in part], reasons, replay=replay)
-        except Exception as error:  # noqa: BLE001  (a collector of the user's own may raise anything)
-            self._collector_backoff.failed()
-            logger.error("Legacy collector refused %d events: %s", len(part), printable(str(error)))
-            return
-        self._collector_backoff.succeeded()
-        for waiting in part:
-            waiting.collected, waiting.for_replay = True, replay
-        metrics.collected.inc(len(part))
-        if replay:
-            metrics.fallback.inc(len(part))
-            logger.warning("Fallback: %d events to the legacy collector", len(part))
-            _log_each("Fallback", part)
+    def _take_over(self, adopted: Adopted) -> None:
+        if adopted.unreadable:
+            try:
+                queue.send_unreadable(adopted.unreadable)
+            except queue.QueueRefused:
+                self._journal.give_up(adopted)
+                return
+        for event, from_edge in adopted.events:
+            self._waiting.append(Waiting(event, from_edge, adopted.segment))
+        metrics.adopted.inc(len(adopted.events))
+        if adopted.events or adopted.unreadable:
+            logger.warning(
+                "Journal: adopted %d events (%d lines unreadable) of %s",
+                len(adopted.events),
+                len(adopted.unreadable),
+                adopted.segment.path.name,
+            )
+        self._journal.settle(())  # one without events is done with
 
     def _drop(self, count: int, reason: str) -> None:
         metrics.dropped.inc(count)
@@ -269,22 +215,17 @@ def _take(events: deque[Waiting]) -> list[Waiting]:
     return [events.popleft() for _ in range(min(len(events), TRANSACTION_EVENTS))]
 
 
-def _log_each(what: str, batch: Sequence[Waiting]) -> None:
-    if not conf.log_events:
-        return
-    for waiting in batch:
-        event = waiting.event
-        logger.info(
-            "%s: %s | Path: %s | Status: %d", what, event.idempotent_id, printable(event.path), event.status
-        )
-
-
 _sender = Sender()
 
 
 def submit(event: TrafficEvent, *, from_edge: bool = False) -> None:
     """Hands an event to this process's sender."""
     _sender.submit(event, from_edge=from_edge)
+
+
+def start() -> None:
+    """Starts this process's sender before its first event, to adopt journals: for the worker."""
+    _sender.start()
 
 
 def flush_at_exit() -> None:
@@ -295,6 +236,7 @@ def flush_at_exit() -> None:
 def _begin_anew() -> None:
     """A forked child has the parent's buffer but not its thread: what waits there is the parent's to send."""
     global _sender
+    _sender.forget()
     _sender = Sender()
 
 

@@ -18,7 +18,7 @@ from django.db import connections
 from django_q.signals import post_spawn
 from django_q.tasks import async_task
 
-from gateway import queue
+from gateway import queue, sender
 from gateway.conf import conf
 from legacy_collector import collector, replay
 
@@ -36,6 +36,8 @@ def install() -> None:
 
 
 def _start(**_: Any) -> None:
+    # The worker adopts the journals of web processes that died, also when no web process lives.
+    sender.start()
     threading.Thread(target=_run, name="tallygate-bell", daemon=True).start()
 
 

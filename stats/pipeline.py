@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import Error, connections
 
-from gateway import metrics, queue
+from gateway import journal, metrics, queue
 from gateway.conf import conf
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
@@ -22,20 +22,33 @@ def status() -> Status:
 
     `problems` names what could not be asked, or what needs a person.
     """
-    figures: Status = {"mode": conf.mode, "dropped": metrics.total(metrics.dropped)}
+    figures: Status = {"mode": conf.mode}
+    figures |= {name: metrics.total(counter) for name, counter in COUNTERS.items()}
     problems: list[str] = []
     for name, part, keys in (
         ("queue database", _queue_figures, QUEUE_FIGURES),
         ("legacy collector", _collector_figures, ("fallback_pending",)),
     ):
         figures |= _ask(name, part, keys, problems)
-    # There is no journal to wait in: an event is in its process, in a store, or counted as dropped.
-    figures["journal_pending"] = 0
+    figures["journal_pending"] = journal.pending()
     if figures["breaker"] == ConsumerHeartbeat.Breaker.OPEN:
         problems.append(f"the breaker is open: {figures.pop('breaker_error')}")
     figures.pop("breaker_error", None)
     return {**figures, "problems": problems}
 
+
+# Counted by the processes of this host.
+COUNTERS = {
+    "captured": metrics.captured,
+    "sent": metrics.sent,
+    "repeats": metrics.repeats,
+    "fallback": metrics.fallback,
+    "adopted": metrics.adopted,
+    "spilled": metrics.spilled,
+    "journal_failed": metrics.journal_failed,
+    "request_start_ignored": metrics.start_ignored,
+    "dropped": metrics.dropped,
+}
 
 QUEUE_FIGURES = (
     "events",

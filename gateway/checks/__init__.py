@@ -27,6 +27,7 @@
 | gateway.E026 | a dotted path (TRAFFIC_COLLECTOR, READINESS_CHECKS) can't be imported                    |
 | gateway.E027 | TRAFFIC_EDGE_ID_HEADERS is no list of header names                                       |
 | gateway.E028 | CLIENT_HASH_KEY is no text                                                               |
+| gateway.E029 | TRAFFIC_JOURNAL is unknown                                                               |
 | gateway.W001 | the middleware is not in MIDDLEWARE: nothing is counted                                  |
 | gateway.W002 | the middleware is not the first: what stands before it is neither timed nor counted      |
 | gateway.W003 | CLIENT_HASH_KEY is empty: addresses can be worked out from a plain hash                  |

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, register
 from django.utils.module_loading import import_string
 
 from gateway.checks.reading import TAG, error, is_list, is_number, read, warning
-from gateway.conf import MODES, conf
+from gateway.conf import JOURNAL_MODES, MODES, conf
 
 MISSING = object()
 
@@ -24,6 +24,8 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_SEND_TIMEOUT": (float, 0.05, 60),
     "TRAFFIC_EXIT_TIMEOUT": (float, 0, 600),
     "LEGACY_MAX_EVENTS": (int, 1, 1_000_000_000),
+    "TRAFFIC_JOURNAL_BYTES": (int, 0, 10**13),
+    "TRAFFIC_JOURNAL_DAYS": (float, 0, 36_500),
     "TRAFFIC_LEASE": (float, 0.1, 3600),
     "TRAFFIC_RETRY_DELAY": (float, 0.01, 3600),
     "TRAFFIC_DRAIN_SECONDS": (float, 0.1, 3600),
@@ -49,6 +51,8 @@ def _bad_numbers() -> Iterator[CheckMessage]:
 def _bad_words() -> Iterator[CheckMessage]:
     if conf.mode not in MODES:
         yield error(20, f"STATS_MODE: {conf.mode!r} is none of {', '.join(MODES)}")
+    if conf.journal not in JOURNAL_MODES:
+        yield error(29, f"TRAFFIC_JOURNAL: {conf.journal!r} is none of {', '.join(JOURNAL_MODES)}")
     for name in SWITCHES:
         value = getattr(settings, name, True)
         if not isinstance(value, bool):

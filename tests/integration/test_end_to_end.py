@@ -236,3 +236,22 @@ def test_a_web_worker_that_is_reloaded_under_load_loses_nothing(empty: Server) -
     assert load.answered
     assert empty.drained(len(load.answered))
     assert stored_paths(empty) == sorted(load.answered)
+
+
+def test_web_workers_killed_under_load_lose_no_answered_request(empty: Server) -> None:
+    with Load(empty) as load:
+        for _ in range(4):
+            time.sleep(0.4)
+            workers = empty.pids("gunicorn")[1:]
+            os.kill(workers[-1], signal.SIGKILL)
+        time.sleep(0.5)
+
+    assert load.answered
+    assert wait_for(lambda: set(load.answered) <= set(stored_paths(empty)), 30)
+    assert empty.drained(len(stored_paths(empty)))
+    # A request whose worker was killed may have been counted without an answer; nothing is counted twice.
+    assert set(stored_paths(empty)) - set(load.answered) <= set(load.unanswered)
+    assert len(stored_paths(empty)) == len(set(stored_paths(empty)))
+    assert_rollups_equal_rows(empty)
+    status = empty.status()
+    assert status["journal_pending"] == status["dropped"] == 0

@@ -14,10 +14,11 @@ import pytest
 from django.db import connections
 from django_q.models import OrmQ
 
-from gateway import metrics, sender
+from gateway import delivery, metrics, sender
+from gateway.delivery import Backoff, Waiting
 from gateway.events import decode, split_batch
 from gateway.models import QueuedBatch
-from gateway.sender import Backoff, Sender, Waiting
+from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent
 from tests.integration.processes import wait_for
 
@@ -61,6 +62,7 @@ def collector(settings, monkeypatch):
 def _own_state(settings, tmp_path):
     settings.VAR_DIR = tmp_path
     settings.TRAFFIC_SEND_TIMEOUT = 0.2
+    settings.TRAFFIC_JOURNAL = "off"  # test_journal.py
     OrmQ.objects.all().delete()
     CollectedEvent.objects.all().delete()
 
@@ -88,8 +90,8 @@ def holding(*events, from_edge=False):
 
 def flush(one):
     """As the thread does after its pauses."""
-    one._queue_backoff.succeeded()
-    one._collector_backoff.succeeded()
+    one._delivery._queue_backoff.succeeded()
+    one._delivery._collector_backoff.succeeded()
     return one.flush()
 
 
@@ -198,7 +200,7 @@ def test_a_queue_that_refused_is_left_alone_for_a_moment(make_event, collector):
     assert queued() == []
     assert len(collector.ids()) == 2
 
-    one._queue_backoff = Backoff(now=lambda: time.monotonic() + 10)
+    one._delivery._queue_backoff = Backoff(now=lambda: time.monotonic() + 10)
     one._waiting.append(Waiting(make_event(), False))
     one.flush()
     assert len(queued()) == 1
@@ -223,7 +225,7 @@ def test_what_both_refuse_stays_and_is_delivered_in_order_later(make_event, coll
 
 
 def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender, make_event, collector):
-    monkeypatch.setattr(sender, "RETRY_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
     collector.refuses = True
     event = make_event()
     with refusing_queue():
@@ -234,7 +236,7 @@ def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender
 
 
 def test_an_error_nobody_expected_does_not_end_the_thread(monkeypatch, fresh_sender, make_event, caplog):
-    monkeypatch.setattr(sender, "RETRY_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
     working, failing = sender.queue.send, iter([ValueError("surprise"), ValueError("again")])
 
     def send(events):
@@ -375,7 +377,7 @@ def test_mode_dual_goes_on_queueing_while_the_collector_refuses(settings, monkey
 def test_an_outage_in_mode_dual_does_not_cost_the_square_of_the_events(settings, make_event, collector):
     settings.STATS_MODE = "dual"
     one = holding(*(make_event() for _ in range(5000)))
-    one._queue_backoff.failed()
+    one._delivery._queue_backoff.failed()
     started = time.perf_counter()
     one.flush()
     assert time.perf_counter() - started < 0.5

@@ -1,0 +1,162 @@
+"""Delivery: hands events to the stores that the mode demands, and says which took them.
+
+What the queue refuses goes to the legacy collector, marked for replay. A store that refused is left alone for
+a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.utils.module_loading import import_string
+
+from gateway import metrics, queue, repeats
+from gateway.conf import conf
+from gateway.events import TrafficEvent, encode
+from gateway.journal import Segment
+from gateway.logs import printable
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """An event, and what has already taken it."""
+
+    event: TrafficEvent
+    from_edge: bool  # still to be compared with what the edge sent before
+    segment: Segment | None = None  # of the journal
+    encoded: bytes | None = None
+    queued: bool = False
+    collected: bool = False
+    for_replay: bool = False  # the collector has it marked for the queue
+
+    def is_settled(self, mode: str) -> bool:
+        """Whether every store that the mode demands has the event."""
+        if mode == "legacy":
+            return self.collected
+        in_queue = self.queued or self.for_replay
+        return in_queue and (self.collected or mode == "queue")
+
+
+class Backoff:
+    """How long to leave a store that refused alone: doubling, bounded, and each process its own moment."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.pause = 0.0  # seconds
+        self._until = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self._now() >= self._until
+
+    def failed(self) -> None:
+        first, longest = RETRY_SECONDS
+        self.pause = min(longest, self.pause * 2 or first)
+        self._until = self._now() + self.pause * random.uniform(0.5, 1.0)  # noqa: S311
+
+    def succeeded(self) -> None:
+        self.pause = self._until = 0.0
+
+
+class Delivery:
+    """The way to the stores, and how they took it lately."""
+
+    def __init__(self) -> None:
+        self._queue_backoff = Backoff()
+        self._collector_backoff = Backoff()
+
+    def deliver(self, batch: Sequence[Waiting], mode: str, *, is_last: bool) -> None:
+        """Hands over what the stores still want of the batch, and marks what they took.
+
+        `is_last`: the process ends, so a store is tried even if it refused a moment ago.
+        """
+        self._recognize_repeats(batch)
+        if mode != "legacy":
+            wanted = [waiting for waiting in batch if not waiting.queued and not waiting.for_replay]
+            self._to_queue(wanted)
+        self._to_collector(batch, mode, is_last=is_last)
+
+    def _recognize_repeats(self, batch: Sequence[Waiting]) -> None:
+        edge = [waiting for waiting in batch if waiting.from_edge]
+        if not edge:
+            return
+        try:
+            resolved, count = repeats.resolve([waiting.event for waiting in edge])
+        except (sqlite3.Error, OSError) as error:
+            metrics.repeats_unchecked.inc(len(edge))
+            logger.error("Memory of repeats: %s; %d edge requests keep their own ids", error, len(edge))
+            resolved, count = [waiting.event for waiting in edge], 0
+        metrics.repeats.inc(count)
+        for waiting, event in zip(edge, resolved, strict=True):
+            if event is not waiting.event:
+                waiting.event, waiting.encoded = event, None
+            waiting.from_edge = False
+
+    def _to_queue(self, batch: Sequence[Waiting]) -> None:
+        if not batch or not self._queue_backoff.is_over:
+            return
+        started = time.perf_counter()
+        try:
+            batches = queue.send([waiting.encoded or encode(waiting.event) for waiting in batch])
+        except queue.QueueRefused as refusal:
+            self._queue_backoff.failed()
+            logger.warning("Queue refused %d events: %s", len(batch), refusal)
+            return
+        self._queue_backoff.succeeded()
+        for waiting in batch:
+            waiting.queued = True
+        metrics.sent.inc(len(batch))
+        milliseconds = (time.perf_counter() - started) * 1000
+        logger.info("Queue sent: %d events in %d batches, %.1f ms", len(batch), batches, milliseconds)
+        _log_each("Queue sent", batch)
+
+    def _to_collector(self, batch: Sequence[Waiting], mode: str, *, is_last: bool) -> None:
+        """What the mode wants collected, and what the queue refused."""
+        refused: list[Waiting] = []
+        wanted: list[Waiting] = []
+        for waiting in batch:
+            if mode != "legacy" and not waiting.queued and not waiting.for_replay:
+                refused.append(waiting)
+            elif mode != "queue" and not waiting.collected:
+                wanted.append(waiting)
+        if refused:
+            self._collect(refused, mode if mode == "dual" else None, replay=True)
+        if wanted and (mode == "legacy" or self._collector_backoff.is_over or is_last):
+            self._collect(wanted, mode, replay=False)
+
+    def _collect(self, part: Sequence[Waiting], reason: str | None, *, replay: bool) -> None:
+        reasons = {name for name in (reason, "fallback" if replay else None) if name}
+        try:
+            collect = import_string(conf.collector)
+            collect([waiting.event for waiting in part], reasons, replay=replay)
+        except Exception as error:  # noqa: BLE001  (a collector of the user's own may raise anything)
+            self._collector_backoff.failed()
+            logger.error("Legacy collector refused %d events: %s", len(part), printable(str(error)))
+            return
+        self._collector_backoff.succeeded()
+        for waiting in part:
+            waiting.collected, waiting.for_replay = True, replay
+        metrics.collected.inc(len(part))
+        if replay:
+            metrics.fallback.inc(len(part))
+            logger.warning("Fallback: %d events to the legacy collector", len(part))
+            _log_each("Fallback", part)
+
+
+def _log_each(what: str, batch: Sequence[Waiting]) -> None:
+    if not conf.log_events:
+        return
+    for waiting in batch:
+        event = waiting.event
+        logger.info(
+            "%s: %s | Path: %s | Status: %d", what, event.idempotent_id, printable(event.path), event.status
+        )

@@ -1,0 +1,365 @@
+"""An event is on disk before its response leaves, and stays there until a store has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from gateway import journal, metrics
+from gateway.events import decode, encode, split_batch
+from gateway.models import QueuedBatch
+from gateway.sender import Sender
+from legacy_collector.models import CollectedEvent
+from stats.consumer import drain
+from stats.models import DeadLetter, Event
+from tests.integration.processes import wait_for
+from tests.unit.test_sender import refusing_queue
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "legacy"]),
+    pytest.mark.usefixtures("store"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_state(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    settings.TRAFFIC_SEND_TIMEOUT = 0.2
+    CollectedEvent.objects.all().delete()
+
+
+def segments() -> list[Path]:
+    return journal.segment_paths()
+
+
+def queued() -> list[str]:
+    payloads = QueuedBatch.objects.order_by("id").values_list("payload", flat=True)
+    return [decode(part).idempotent_id for payload in payloads for part in split_batch(payload)]
+
+
+def idle(one: Sender) -> Sender:
+    """A sender whose thread does not run: flushed by hand."""
+    one.start = lambda: None  # type: ignore[method-assign]
+    return one
+
+
+def dies(make_event, *events, edge=False) -> None:
+    """A process that takes events over and is killed before it sends them."""
+    child = os.fork()
+    if child == 0:
+        one = idle(Sender())
+        for event in events:
+            one.submit(event, from_edge=edge)
+        os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+
+
+def adopt(one: Sender) -> None:
+    one._looked_at = float("-inf")
+    one._adopt_safely()
+
+
+def test_an_event_is_in_the_file_before_anyone_sends_it(make_event):
+    one = idle(Sender())
+    event = make_event()
+
+    one.submit(event, from_edge=False)
+
+    (segment,) = segments()
+    assert segment.read_bytes() == b"- " + encode(event) + b"\n"
+    assert journal.pending() == 1
+    assert stat.S_IMODE(segment.stat().st_mode) == 0o600
+    assert stat.S_IMODE(segment.parent.stat().st_mode) == 0o700
+
+
+def test_the_file_is_emptied_once_the_store_has_all_of_it_and_removed_at_the_end(make_event):
+    one = idle(Sender())
+    for _ in range(3):
+        one.submit(make_event(), from_edge=False)
+
+    one.flush()
+    assert journal.pending() == 0
+    assert len(queued()) == 3
+
+    one.stop(1.0)
+    assert segments() == []
+
+
+def test_a_store_that_refuses_leaves_the_file_as_it_is(make_event, settings):
+    settings.TRAFFIC_COLLECTOR = "nowhere.collect"
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=False)
+
+    with refusing_queue():
+        one.flush()
+
+    assert journal.pending() == 1
+
+
+def test_mode_dual_keeps_the_file_until_both_have_it(make_event, settings):
+    settings.STATS_MODE = "dual"
+    settings.TRAFFIC_COLLECTOR = "nowhere.collect"
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=False)
+    one.flush()
+    assert (len(queued()), journal.pending()) == (1, 1)
+
+    settings.TRAFFIC_COLLECTOR = "legacy_collector.collector.collect"
+    one._delivery._collector_backoff.succeeded()
+    one.flush()
+
+    assert journal.pending() == 0
+
+
+def test_events_of_a_killed_process_are_adopted_and_sent_once(make_event):
+    events = [make_event() for _ in range(5)]
+    dies(make_event, *events)
+    assert journal.pending() == 5
+    one = idle(Sender())
+
+    adopt(one)
+    adopt(one)
+    one.flush()
+
+    assert sorted(queued()) == sorted(event.idempotent_id for event in events)
+    assert segments() == []
+
+
+def test_a_sender_adopts_by_itself(make_event, fresh_sender):
+    event = make_event()
+    dies(make_event, event)
+
+    fresh_sender.start()
+
+    assert wait_for(lambda: queued() == [event.idempotent_id], 10)
+    assert wait_for(lambda: segments() == [], 10)
+
+
+def test_a_repeat_from_a_killed_process_gets_the_first_ones_id(make_event):
+    first = make_event(request_id="ray", path="/a", timestamp=1_763_900_000_000)
+    second = make_event(request_id="ray", path="/a", timestamp=1_763_900_001_000)
+    one = idle(Sender())
+    one.submit(first, from_edge=True)
+    one.flush()
+    dies(make_event, second, edge=True)
+
+    adopt(one)
+    one.flush()
+
+    assert queued() == [first.idempotent_id] * 2
+
+
+def test_the_file_of_a_living_process_is_left_alone(make_event):
+    one, other = idle(Sender()), idle(Sender())
+    one.submit(make_event(), from_edge=False)
+
+    adopt(other)
+
+    assert not other._waiting
+    assert len(segments()) == 1
+
+
+def test_what_was_adopted_by_a_process_that_is_killed_is_adopted_again(make_event):
+    dies(make_event, make_event())
+    child = os.fork()
+    if child == 0:
+        adopt(idle(Sender()))
+        os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    one = idle(Sender())
+
+    adopt(one)
+
+    assert len(one._waiting) == 1
+
+
+def test_a_torn_last_line_becomes_a_dead_letter_and_the_others_count(make_event):
+    dies(make_event, make_event(), make_event())
+    (segment,) = segments()
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-40])
+    one = idle(Sender())
+
+    adopt(one)
+    one.flush()
+    drain()
+
+    assert Event.objects.count() == 1
+    letter = DeadLetter.objects.get()
+    assert letter.reason == "undecodable"
+    assert letter.payload == whole.split(b"\n")[1][:-39].decode()
+    assert segments() == []
+
+
+def test_garbage_with_nul_bytes_is_kept_aside_too(make_event):
+    journal.journal_folder()
+    (journal.journal_folder() / "1-1-x.journal").write_bytes(b"\x00\xff\x00{\n")
+    one = idle(Sender())
+
+    adopt(one)
+    drain()
+
+    assert DeadLetter.objects.get().payload == "\\x00\\xff\\x00{"
+    assert segments() == []
+
+
+def test_an_unreadable_line_waits_while_the_queue_refuses(make_event):
+    (journal.journal_folder() / "1-1-x.journal").write_bytes(b"torn\n")
+    one = idle(Sender())
+
+    with refusing_queue():
+        adopt(one)
+
+    assert len(segments()) == 1
+    adopt(one)
+    assert segments() == []
+
+
+def test_what_the_process_has_no_room_for_stays_in_the_journal_and_comes_later(make_event, settings):
+    settings.TRAFFIC_BUFFER_EVENTS = 4
+    dropped = metrics.total(metrics.dropped)
+    one = idle(Sender())
+    events = [make_event() for _ in range(10)]
+    for event in events:
+        one.submit(event, from_edge=False)
+    assert len(one._waiting) == 4
+
+    for _ in range(6):
+        one.flush()
+        adopt(one)
+
+    assert sorted(set(queued())) == sorted(event.idempotent_id for event in events)
+    assert metrics.total(metrics.dropped) == dropped
+    assert journal.pending() == 0
+
+
+def test_a_long_run_is_cut_into_segments_and_all_of_them_go(make_event, monkeypatch):
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 1000)
+    one = idle(Sender())
+    for _ in range(20):
+        one.submit(make_event(), from_edge=False)
+    assert len(segments()) > 3
+
+    one.flush()
+
+    assert len(segments()) == 1
+    assert journal.pending() == 0
+
+
+def test_at_its_bound_capture_goes_on_without_it_loudly_and_counted(make_event, settings, caplog):
+    settings.TRAFFIC_JOURNAL_BYTES = 600
+    failed = metrics.total(metrics.journal_failed)
+    one = idle(Sender())
+    for _ in range(4):
+        one.submit(make_event(), from_edge=False)
+    one.flush()
+
+    assert len(queued()) == 4
+    assert metrics.total(metrics.journal_failed) == failed + 3
+    assert "TRAFFIC_JOURNAL_BYTES" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_on_a_full_disk_capture_goes_on_without_it(make_event, caplog):
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=False)
+    active = one._journal._active
+    assert active is not None
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, active.descriptor)
+    os.close(full)
+
+    one.submit(make_event(), from_edge=False)
+    one.flush()
+
+    assert len(queued()) == 2
+    assert "No space left" in caplog.text
+
+
+def test_where_the_folder_can_not_be_made_capture_goes_on(make_event, settings, tmp_path):
+    (tmp_path / "journal").write_text("a file")
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=False)
+    one.flush()
+
+    assert len(queued()) == 1
+
+
+def test_what_is_too_old_is_dropped_loudly_and_counted(make_event, settings, caplog):
+    dies(make_event, make_event())
+    (segment,) = segments()
+    os.utime(segment, (time.time() - 8 * 86_400,) * 2)
+    dropped = metrics.total(metrics.dropped)
+
+    adopt(idle(Sender()))
+
+    assert segments() == []
+    assert metrics.total(metrics.dropped) == dropped + 1
+    assert "TRAFFIC_JOURNAL_DAYS" in caplog.text
+
+
+def test_a_process_that_ends_before_a_store_took_them_leaves_them_to_the_journal(
+    make_event, settings, caplog
+):
+    settings.TRAFFIC_COLLECTOR = "nowhere.collect"
+    dropped = metrics.total(metrics.dropped)
+    one = Sender()
+    with refusing_queue():
+        one.submit(make_event(), from_edge=False)
+        one.stop(1.0)
+    assert metrics.total(metrics.dropped) == dropped
+    assert "Journal: 1 events stay there" in caplog.text
+    settings.TRAFFIC_COLLECTOR = "legacy_collector.collector.collect"
+    other = idle(Sender())
+
+    adopt(other)
+    other.flush()
+
+    assert len(queued()) == 1
+
+
+def test_a_forked_child_does_not_hold_its_parents_lock(make_event):
+    parent = os.fork()
+    if parent == 0:
+        one = idle(Sender())
+        from gateway import sender
+
+        sender._sender = one
+        one.submit(make_event(), from_edge=False)
+        if os.fork() == 0:
+            time.sleep(5)
+            os._exit(0)
+        os.kill(os.getpid(), 9)
+    os.waitpid(parent, 0)
+    (segment,) = segments()
+    descriptor = os.open(segment, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("mode", ["os", "fsync"])
+def test_both_modes_write_the_same(make_event, settings, mode):
+    settings.TRAFFIC_JOURNAL = mode
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=True)
+
+    assert journal.pending() == 1
+    assert segments()[0].read_bytes().startswith(b"E {")
+
+
+def test_off_means_off(make_event, settings):
+    settings.TRAFFIC_JOURNAL = "off"
+    one = idle(Sender())
+    one.submit(make_event(), from_edge=False)
+
+    assert segments() == []
+    connections.close_all()
