@@ -38,7 +38,7 @@ def measure(events: int) -> dict[str, float]:
                 client_ip_hash=client,
                 request_id="8f1e-FRA",
                 host="shop.example.org",
-                user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130",
+                user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130",
                 response_bytes=5120,
                 country="DE",
             )

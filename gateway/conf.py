@@ -229,6 +229,16 @@ class TrafficSettings:
         return tuple(self._get("READINESS_CHECKS", default))
 
     @property
+    def worker_watch(self) -> str:
+        """`TRAFFIC_WORKER_WATCH`: dotted path of what decides that the task queue must be restarted."""
+        return str(self._get("TRAFFIC_WORKER_WATCH", "stats.worker_watch.Watch"))
+
+    @property
+    def stale_seconds(self) -> float:
+        """`TRAFFIC_STALE_SECONDS`: silence of the consumer, while work is due, that has it restarted."""
+        return float(self._get("TRAFFIC_STALE_SECONDS", 20.0))
+
+    @property
     def test_endpoint(self) -> bool:
         """`TEST_ENDPOINT`: whether `/api/test` answers."""
         return bool(self._get("TEST_ENDPOINT", settings.DEBUG))

@@ -100,7 +100,7 @@ def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
         connection.close()
         # A server that took long to fail is not asked twice: the bound holds for the whole hand-over.
         took_long = time.monotonic() - tried_at > conf.send_timeout / 4
-        if took_long or not was_open or not _is_broken(error):
+        if took_long or not (_is_transient(error) or (was_open and _is_broken(error))):
             raise QueueRefused(_one_line(error)) from error
     else:
         return
@@ -336,6 +336,11 @@ def _fetch(sql: str) -> tuple[Any, ...]:
     with connections[conf.database].cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone()
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether the same transaction would succeed by itself: it met a deadlock or failed to serialize."""
+    return getattr(error.__cause__, "sqlstate", None) in ("40001", "40P01")
 
 
 def _is_broken(error: BaseException) -> bool:

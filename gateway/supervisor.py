@@ -1,7 +1,8 @@
 """Keeps the web server and the task queue running, and ends them in order.
 
-Each runs below a guard (`process_group`). Django isn't needed here: what is particular to Tallygate
-comes in as services and as `tick`.
+Each runs below a guard (`process_group`). A service may have a watch, which says when a group that still
+runs must be ended and started again. Django isn't needed here: what is particular to Tallygate comes in as
+services, their watches and `tick`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from gateway.processes import adopt_orphans, children, die_with_parent, reap_orphans
+from gateway.processes import adopt_orphans, children, die_with_parent, reap_orphans, signal_group
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,21 @@ POLL = 0.2
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
 STEADY = 10.0  # seconds after which a service that ends is started again without backoff
 GUARD_SECONDS = 15.0  # what a guard may need beyond its service's own grace
+STRAY_SECONDS = 10.0  # what the descendants of a killed guard get for ending by themselves
+STOPPED, GAVE_UP = 0, 3  # exit codes; 2 is a mistake in the configuration, 1 one in this program
+
+
+class Watch(Protocol):
+    """Judges whether a group that runs does its work."""
+
+    def began(self, guard: int) -> None:
+        """A new group runs below the process `guard`."""
+
+    def problem(self) -> str | None:
+        """Why the group must be ended and started again, or None. Called some times a second."""
+
+    def is_blameless(self) -> bool:
+        """Whether the group has worked since it began, or could not have, through no fault of its own."""
 
 
 @dataclass
@@ -34,10 +51,18 @@ class Service:
     name: str
     command: Sequence[str]
     grace: float = 15.0
+    watch: Watch | None = None
+    most_failures: float = float("inf")  # ends in a row without having worked, after which to give up
     guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started: float = field(default=0.0, init=False)
     next_start: float = field(default=0.0, init=False)
     backoff: float = field(default=FIRST_BACKOFF, init=False)
+    failures: int = field(default=0, init=False)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether another start would be one too many."""
+        return self.failures >= self.most_failures
 
     def start(self) -> None:
         """Start it below a guard that ends it when this process dies."""
@@ -51,18 +76,37 @@ class Service:
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
         self.started = time.monotonic()
+        if self.watch is not None:
+            self.watch.began(self.guard.pid)
 
-    def watch(self, now: float) -> None:
-        """Start it if it doesn't run and its backoff is over."""
-        if self.guard is not None and (status := self.guard.poll()) is not None:
+    def look_after(self, now: float) -> None:
+        """Start it if it doesn't run and its backoff is over; end it if its watch says so."""
+        if self.guard is None:
+            if now >= self.next_start and not self.is_hopeless:
+                self.start()
+        elif (status := self.guard.poll()) is not None:
             self.guard = None
-            if now - self.started > STEADY:
-                self.backoff = FIRST_BACKOFF
-            self.next_start = now + self.backoff
-            logger.error("%s ended with %s, next start in %.1f s", self.name, status, self.backoff)
-            self.backoff = min(self.backoff * 2, LAST_BACKOFF)
-        if self.guard is None and now >= self.next_start:
-            self.start()
+            self._put_off(f"ended with {status}")
+        elif self.watch is not None and (problem := self.watch.problem()):
+            logger.error("%s is ended: %s", self.name, problem)
+            # In haste: what hangs does not listen, and a worker may die at any point without harm.
+            self.stop(lambda: True)
+            self._put_off("was ended")
+
+    def _put_off(self, what: str) -> None:
+        """Plan the next start."""
+        now = time.monotonic()
+        steady = now - self.started > STEADY
+        if self.watch is None or self.watch.is_blameless():
+            self.failures = 0
+        else:
+            self.failures += 1
+            steady = False
+        if steady:
+            self.backoff = FIRST_BACKOFF
+        self.next_start = now + self.backoff
+        logger.error("%s %s, next start in %.1f s", self.name, what, self.backoff)
+        self.backoff = min(self.backoff * 2, LAST_BACKOFF)
 
     def stop(self, hurried: Callable[[], bool]) -> None:
         """End the whole group; returns when it is gone. `hurried` says whether to shorten the wait."""
@@ -80,36 +124,48 @@ class Service:
                 guard.kill()
             time.sleep(0.05)
 
-    def restart(self) -> None:
-        """End the group and start it again."""
-        self.stop(lambda: False)
-        self.start()
-
 
 class Supervisor:
-    """Runs services until SIGTERM, SIGINT or SIGHUP; a second signal makes the end quicker."""
+    """Runs services until SIGTERM, SIGINT or SIGHUP; a second signal makes the end quicker.
 
-    def __init__(self, services: Sequence[Service], tick: Callable[[], None] = lambda: None) -> None:
+    `spare` names adopted processes that are others' to end.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        tick: Callable[[], None] = lambda: None,
+        spare: Callable[[], Collection[int | None]] = tuple,
+    ) -> None:
         self.services = services
         self.tick = tick
+        self.spare = spare
         self.signals = 0
+        self.strays: dict[int, float] = {}
         # Before anything is started: what loses its parent is then ours to end and to reap.
         adopt_orphans()
 
     def run(self) -> int:
-        """Start everything, look after it, and end it in the given order. Returns the exit code."""
+        """Start everything, look after it, and end it in the given order.
+
+        Returns STOPPED after a signal, GAVE_UP when a service is hopeless.
+        """
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, self._asked)
         try:
             while not self.signals:
                 for service in self.services:
-                    service.watch(time.monotonic())
+                    service.look_after(time.monotonic())
+                    if service.is_hopeless:
+                        logger.critical("%s failed %d times in a row", service.name, service.failures)
+                        return GAVE_UP
                 reap_orphans(self._guards())
+                self._end_strays(time.monotonic())
                 self.tick()
                 time.sleep(POLL)
         finally:
             self.stop()
-        return 0
+        return STOPPED
 
     def stop(self) -> None:
         """The web server first: what it captured last still finds a consumer."""
@@ -122,6 +178,21 @@ class Supervisor:
 
     def _guards(self) -> set[int]:
         return {service.guard.pid for service in self.services if service.guard is not None}
+
+    def _end_strays(self, now: float) -> None:
+        """Kill, with its group, what a killed guard left behind and what does not end by itself."""
+        strays = set(children()) - self._guards()
+        if strays:
+            strays.difference_update(pid for pid in self.spare() if pid is not None)
+        self.strays = {pid: self.strays.get(pid, now) for pid in strays}
+        for pid, since in self.strays.items():
+            if now - since > STRAY_SECONDS:
+                logger.warning("killing process %s, which a killed guard left behind", pid)
+                with suppress(ProcessLookupError):
+                    if os.getpgid(pid) == pid:
+                        signal_group(pid, signal.SIGKILL)
+                    else:
+                        os.kill(pid, signal.SIGKILL)
 
 
 def end_orphans(spare: Callable[[], Collection[int | None]], seconds: float = 5.0) -> None:

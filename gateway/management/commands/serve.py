@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils.module_loading import import_string
 
 from gateway import embedded_postgres, startup
 from gateway.conf import conf
@@ -46,7 +47,8 @@ class Command(BaseCommand):
         manage = [sys.executable, str(Path(sys.argv[0]).resolve())]
         services = (
             Service("web server", startup.gunicorn_command(web, conf.var_dir, sys.executable)),
-            Service("task queue", [*manage, "qcluster"]),
+            # By its path: the gateway does not know the statistics, whose worker is watched.
+            Service("task queue", [*manage, "qcluster"], watch=import_string(conf.worker_watch)()),
         )
         announcement = Announcement(web, self)
         keeper = Keeper(conf.var_dir) if self._embedded() else None
@@ -57,7 +59,7 @@ class Command(BaseCommand):
                 keeper.tick()
 
         try:
-            return Supervisor(services, tick).run()
+            return Supervisor(services, tick, self._keepers).run()
         finally:
             end_orphans(self._keepers)
             embedded_postgres.leave(conf.var_dir)
