@@ -27,7 +27,7 @@ WITHOUT_DATABASE = frozenset(
 
 
 # These have something to say, or to wait for, while the database is down.
-IN_AN_OUTAGE = frozenset({"pipeline_status", "qcluster", "runserver"})
+IN_AN_OUTAGE = frozenset({"pipeline_status", "qcluster", "runserver", "supervise_worker"})
 
 
 def needs_database(argv: list[str]) -> bool:

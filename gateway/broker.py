@@ -13,6 +13,7 @@ from typing import Any
 from django.db import Error, connections
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.models import OrmQ
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,16 @@ class PatientBroker(ORM):
     """
 
     _complained_at = float("-inf")
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        """As the stock one, which connects, and so lets no cluster start while the database is away."""
+        try:
+            return ORM.get_connection(list_key)
+        except (Error, OSError):
+            # Whoever uses it connects again, and gets the error where it is understood.
+            connections[Conf.ORM].close()
+            return OrmQ.objects.using(Conf.ORM)
 
     def dequeue(self) -> list[tuple[int, Any]] | None:
         try:

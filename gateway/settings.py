@@ -210,6 +210,8 @@ LOGGING = {
     "loggers": {
         # What was answered, 404s included, is in the events; only what failed is a line.
         "django.request": {"level": "ERROR"},
+        # As many lines a request as its sender likes, a traceback each: a wrong Host, too many fields.
+        "django.security": {"level": "CRITICAL"},
         # Two lines a task say nothing that our own batch lines don't.
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },

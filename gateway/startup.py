@@ -139,6 +139,8 @@ def gunicorn_command(web: Web, var_dir: Path, python: str) -> list[str]:
         *("--graceful-timeout", "10"),
         *("--worker-tmp-dir", str(memory if os.access(memory, os.W_OK) else var_dir)),
         *("--limit-request-line", "8190"),
+        # SCRIPT_NAME and PATH_INFO are no client's to write; by default gunicorn takes them from loopback.
+        *("--forwarder-headers", ""),
         *("--log-level", "warning"),
         # By default it opens one in the home directory, shared by all instances.
         "--no-control-socket",

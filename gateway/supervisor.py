@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 
 POLL = 0.2
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
-STEADY = 10.0  # seconds after which a service that ends is started again without backoff
+STEADY = 5.0  # seconds after which a service that ends is started again without backoff
 GUARD_SECONDS = 15.0  # what a guard may need beyond its service's own grace
+APART = 0.2  # two signals that come at once are one
 STRAY_SECONDS = 10.0  # what the descendants of a killed guard get for ending by themselves
 STOPPED, GAVE_UP = 0, 3  # exit codes; 2 is a mistake in the configuration, 1 one in this program
 
@@ -114,10 +115,11 @@ class Service:
         if guard is None:
             return
         guard.terminate()
-        deadline = time.monotonic() + self.grace + GUARD_SECONDS
+        asked = time.monotonic()
+        deadline = asked + self.grace + GUARD_SECONDS
         told = False
         while guard.poll() is None:
-            if hurried() and not told:
+            if hurried() and not told and time.monotonic() - asked > APART:
                 guard.terminate()
                 told = True
             if time.monotonic() > deadline:

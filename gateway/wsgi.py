@@ -6,6 +6,19 @@ from gateway.application import prepare
 
 prepare()
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 - the settings come first
+import django  # noqa: E402 - the settings come first
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest  # noqa: E402
 
-application = get_wsgi_application()
+from gateway.tolerance import Tolerant  # noqa: E402
+
+
+class Request(Tolerant, WSGIRequest):  # type: ignore[override]  # Django fills COOKIES lazily, too
+    pass
+
+
+class Handler(WSGIHandler):
+    request_class = Request
+
+
+django.setup(set_prefix=False)
+application = Handler()

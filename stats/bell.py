@@ -14,12 +14,13 @@ import threading
 import time
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django_q.signals import post_spawn
 from django_q.tasks import async_task
 
 from gateway import queue, sender
 from gateway.conf import conf
+from gateway.deadline import deadline
 from legacy_collector import collector, replay
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ TICK_SECONDS = 1.0
 IDLE_SECONDS = 10.0  # between two doorbells of an idle queue
 REPLAY_SECONDS = 5.0  # between two looks at the collector, and how long one goes on
 COMPLAINT_SECONDS = 30.0
+RING_SECONDS = 2.0
 
 
 def install() -> None:
@@ -65,6 +67,19 @@ def look(*, or_idle: bool = False) -> bool:
         return False
     queue.ring()
     return True
+
+
+def ring() -> int:
+    """Rings for whoever wants to know whether that is heard: the doorbell's row in django-q2's queue.
+
+    Raises django.db.Error.
+    """
+    connection = connections[conf.database]
+    with deadline(connection, RING_SECONDS), transaction.atomic(using=conf.database):
+        queue.ring()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT currval(pg_get_serial_sequence('django_q_ormq', 'id'))")
+            return int(cursor.fetchone()[0])
 
 
 def look_for_fallback() -> bool:

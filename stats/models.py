@@ -131,6 +131,8 @@ class ConsumerHeartbeat(models.Model):
     events = models.BigIntegerField(default=0, help_text="Inserted.")
     duplicates = models.BigIntegerField(default=0)
     dead = models.BigIntegerField(default=0)
+    seconds = models.FloatField(db_default=0, help_text="Spent in transactions that counted.")
+    started_at = models.DateTimeField(null=True, help_text="When the worker process began.")
     breaker = models.CharField(max_length=8, choices=Breaker, default=Breaker.CLOSED)
     breaker_error = models.TextField(default="", blank=True)
     probe_at = models.DateTimeField(null=True, help_text="When the open breaker tries one batch.")

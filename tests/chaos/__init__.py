@@ -1,0 +1,1 @@
+"""`script/chaos`: the whole system under load, fault after fault, then every request accounted for."""
