@@ -18,6 +18,7 @@ from gateway.conf import Network, conf
 from gateway.events import MAX_REQUEST_ID, storable
 
 UNKNOWN = "unknown"
+MAX_ADDRESS = 100  # characters; garbage of any length is not worth remembering
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
 UNITS = (Decimal(1000), Decimal(1), Decimal("0.001"))  # ms in a second, a millisecond, a microsecond
 
@@ -118,9 +119,13 @@ def is_trusted(peer: str, networks: tuple[Network | str, ...]) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)
 def parse_address(text: str) -> str | None:
     """The address in `text`, which may carry a port; None for garbage."""
+    return _parse_address(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_address(text: str) -> str | None:
     address = _ip(text)
     return str(address) if address else None
 

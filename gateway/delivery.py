@@ -85,6 +85,17 @@ class Delivery:
             self._to_queue(wanted)
         self._to_collector(batch, mode, is_last=is_last)
 
+    def send_unreadable(self, payloads: Sequence[bytes]) -> bool:
+        """Hands what is no event to the consumer to bury; whether the queue took it."""
+        if not self._queue_backoff.is_over:
+            return False
+        try:
+            queue.send_unreadable(payloads)
+        except queue.QueueRefused:
+            self._queue_backoff.failed()
+            return False
+        return True
+
     def _recognize_repeats(self, batch: Sequence[Waiting]) -> None:
         edge = [waiting for waiting in batch if waiting.from_edge]
         if not edge:

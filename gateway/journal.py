@@ -19,19 +19,20 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway import metrics
 from gateway.conf import conf
-from gateway.events import InvalidEvent, TrafficEvent, decode
+from gateway.events import InvalidEvent, TrafficEvent, decode, fields_of
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1_000_000  # a segment is closed at this size; about 3,000 events
 COMPLAINT_SECONDS = 1.0  # a full disk is one log line a second
+DRAFT_SECONDS = 60.0  # a segment is begun within milliseconds
 SUFFIX = ".journal"
 
 
@@ -96,8 +97,11 @@ class Journal:
         written = os.write(segment.descriptor, line)
         if written != len(line):
             # The disk is full: half a line would run into the next one.
-            os.ftruncate(segment.descriptor, segment.size)
             self._complain("the disk is full")
+            try:
+                os.ftruncate(segment.descriptor, segment.size)
+            except OSError:
+                self._active = None  # no further line is put behind the half one
             return None
         if conf.journal == "fsync":
             os.fdatasync(segment.descriptor)
@@ -166,26 +170,30 @@ class Journal:
                 "Journal: %s can't be removed; its events are in the stores: %s", segment.path, error
             )
 
-    def adopt(self) -> Iterator[Adopted]:
-        """Takes over orphans, oldest first, one at a time. Never raises."""
-        self._bytes = 0
-        for path in segment_paths():
-            try:
-                found = path.stat()
-                self._bytes += found.st_size
-                adopted = _adopt(path)
-                if adopted is not None and time.time() - found.st_mtime > conf.journal_days * 86_400:
-                    _expire(adopted)
-                    continue
-            except FileNotFoundError:
+    def adopt(self, has_room: Callable[[], bool]) -> Iterator[Adopted]:
+        """Takes over orphans, oldest first, one at a time, while there is room. Never raises.
+
+        Without room, nobody takes events off this process's hands; then what is older than
+        `TRAFFIC_JOURNAL_DAYS` makes way.
+        """
+        paths = segment_paths()
+        sizes = sum(_size(path) for path in paths)
+        with self._lock:
+            self._bytes = sizes
+        _sweep_drafts()
+        for path in paths:
+            has_place = has_room()
+            if not has_place and time.time() - _modified(path) < conf.journal_days * 86_400:
                 continue
-            except OSError as error:
-                self._complain(f"{path.name}: {error}")
+            adopted = _adopt_safely(path)
+            if adopted is None:
                 continue
-            if adopted is not None:
-                with self._lock:
-                    self._held.add(adopted.segment)
-                yield adopted
+            if not has_place:
+                _expire(adopted)
+                continue
+            with self._lock:
+                self._held.add(adopted.segment)
+            yield adopted
 
     def give_up(self, adopted: Adopted) -> None:
         """Leaves an adopted segment for later."""
@@ -264,6 +272,39 @@ def _adopt(path: Path) -> Adopted | None:
     return adopted
 
 
+def _adopt_safely(path: Path) -> Adopted | None:
+    try:
+        return _adopt(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        logger.error("Journal: %s can't be adopted: %s", path, error)
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _modified(path: Path) -> float:
+    """Seconds since the epoch; now, for a file that is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _sweep_drafts() -> None:
+    """Removes what a process killed while it began a segment left behind; nothing is in it."""
+    for draft in (conf.var_dir / "journal").glob(".[0-9]*"):
+        if time.time() - _modified(draft) > DRAFT_SECONDS:
+            with suppress(OSError):
+                draft.unlink()
+
+
 def _expire(adopted: Adopted) -> None:
     """Nobody could deliver it for so long that it makes room."""
     count = len(adopted.events) + len(adopted.unreadable)
@@ -280,7 +321,9 @@ def _read_line(line: bytes, adopted: Adopted) -> None:
     try:
         event = decode(line[2:])
     except InvalidEvent:
-        adopted.unreadable.append(line)
+        # An event of another schema version stays an event, which can be redriven one day.
+        readable = fields_of(line[2:]) is not None
+        adopted.unreadable.append(b"[%b]" % line[2:] if readable else line)
     else:
         adopted.events.append((event, line[:1] == b"E"))
 

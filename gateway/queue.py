@@ -27,6 +27,7 @@ from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import encode_batch
 
+MAX_DOORBELLS = 100  # that may wait at once
 CANDIDATES = 200  # rows a claim looks at
 WORK_SECONDS = 20.0  # bound on one transaction of the consumer
 LOCK_SECONDS = 5.0  # bound on waiting for another consumer, or for somebody's lock
@@ -135,19 +136,29 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
 
 
 def ring() -> None:
-    """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error."""
-    async_task(conf.consumer, task_name=conf.queue.name)
+    """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error.
+
+    Where many doorbells wait already nobody listens, and one more would only make the table grow.
+    """
+    waiting = _fetch(
+        "SELECT count(*) FROM (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp()"
+        " LIMIT %s) AS doorbell",
+        [conf.queue.name, MAX_DOORBELLS],
+    )
+    if waiting[0] < MAX_DOORBELLS:
+        async_task(conf.consumer, task_name=conf.queue.name)
 
 
 # --- consumer --------------------------------------------------------------------------------------
 
 
-def claim(limit: int | None = None) -> list[Claimed]:
+def claim(*, probe: bool = False) -> list[Claimed]:
     """Counts a delivery of what is due, oldest first, and commits that before anyone works on it.
 
-    Batches on their first delivery come together, up to `limit` events
-    (`TRAFFIC_TRANSACTION_EVENTS`). One that has failed before, and a half of one, comes alone: whatever it
-    does, its neighbours must not suffer twice. Raises django.db.Error.
+    Batches on their first delivery come together, up to
+    `TRAFFIC_TRANSACTION_EVENTS`. One that has failed before, and a half of one, comes alone: whatever it
+    does, its neighbours must not suffer twice. A `probe` is one batch, rather one that never failed. Raises
+    django.db.Error.
     """
     token = uuid.uuid4()
     with _transaction(WORK_SECONDS) as cursor:
@@ -155,11 +166,12 @@ def claim(limit: int | None = None) -> list[Claimed]:
         cursor.execute(
             """
             SELECT id, events, deliveries > 0 FROM gateway_queuedbatch
-            WHERE visible_at <= clock_timestamp() ORDER BY visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+            WHERE visible_at <= clock_timestamp()
+            ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
             """,
-            [CANDIDATES],
+            [probe, 1 if probe else CANDIDATES],
         )
-        chosen = _choose(cursor.fetchall(), conf.transaction_events if limit is None else limit)
+        chosen = _choose(cursor.fetchall(), conf.transaction_events)
         if not chosen:
             return []
         cursor.execute(
@@ -217,15 +229,18 @@ def retry(claimed: Claimed, error: str, delay: float) -> None:
     )
 
 
-def give_back(claims: Sequence[Claimed], error: str, delay: float) -> None:
+def give_back(claims: Sequence[Claimed], error: str, delay: float, *, failed: bool = False) -> None:
     """Takes the delivery back, as if it had not been: the environment failed, not the batch.
 
-    `delay` is in seconds. Without effect on batches that were finished or claimed again meanwhile.
+    `delay` is in seconds; `failed` remembers that it did fail. Without effect on batches that were finished
+    or claimed again meanwhile.
     """
     _execute(
         "UPDATE gateway_queuedbatch SET deliveries = deliveries - 1, claim = NULL, last_error = %s,"
+        " first_failed_at = CASE WHEN %s THEN coalesce(first_failed_at, clock_timestamp())"
+        " ELSE first_failed_at END,"
         " visible_at = clock_timestamp() + make_interval(secs => %s) WHERE id = ANY(%s) AND claim = %s",
-        [error, delay, *_keys(claims)],
+        [error, failed, delay, *_keys(claims)],
     )
 
 
@@ -286,7 +301,7 @@ def is_unattended(*, or_idle: bool = False) -> bool:
         cursor.execute(
             f"SELECT pg_try_advisory_xact_lock(%s) AND (%s OR {_DUE})"  # noqa: S608
             " AND NOT EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())",
-            [_lock_key(), or_idle, conf.queue.name],
+            [lock_key(), or_idle, conf.queue.name],
         )
         return bool(cursor.fetchone()[0])
 
@@ -311,10 +326,10 @@ def _limit(cursor: CursorWrapper, seconds: float) -> None:
 
 def _exclude_other_consumers(cursor: CursorWrapper) -> None:
     """One consumer at a time. A transaction's lock, since a session's does not survive a pooler."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_key()])
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key()])
 
 
-def _lock_key() -> int:
+def lock_key() -> int:
     return crc32(conf.queue.name.encode())
 
 
@@ -332,9 +347,9 @@ def _execute(sql: str, parameters: Sequence[Any]) -> None:
         cursor.execute(sql, parameters)
 
 
-def _fetch(sql: str) -> tuple[Any, ...]:
+def _fetch(sql: str, parameters: Sequence[Any] | None = None) -> tuple[Any, ...]:
     with connections[conf.database].cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, parameters)
         return cursor.fetchone()
 
 

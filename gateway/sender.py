@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from django.db import connections
 
-from gateway import metrics, queue
+from gateway import metrics
 from gateway.conf import conf
 from gateway.delivery import Backoff, Delivery, Waiting
 from gateway.events import TrafficEvent, encode
@@ -177,20 +177,15 @@ class Sender:
             return
         self._looked_at = now
         try:
-            for adopted in self._journal.adopt():
+            for adopted in self._journal.adopt(lambda: len(self._waiting) <= conf.buffer_events // 2):
                 self._take_over(adopted)
-                if len(self._waiting) > conf.buffer_events // 2:
-                    break
         except Exception:
             logger.exception("Journals of dead processes could not be adopted")
 
     def _take_over(self, adopted: Adopted) -> None:
-        if adopted.unreadable:
-            try:
-                queue.send_unreadable(adopted.unreadable)
-            except queue.QueueRefused:
-                self._journal.give_up(adopted)
-                return
+        if adopted.unreadable and not self._delivery.send_unreadable(adopted.unreadable):
+            self._journal.give_up(adopted)
+            return
         for event, from_edge in adopted.events:
             self._waiting.append(Waiting(event, from_edge, adopted.segment))
         metrics.adopted.inc(len(adopted.events))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -58,7 +59,7 @@ def _legacy_database() -> dict[str, object]:
     folder = VAR_DIR / "legacy"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    database = _database("LEGACY_DATABASE_URL", f"sqlite:///{folder / 'collector.sqlite3'}")
+    database = _database("LEGACY_DATABASE_URL", f"sqlite:///{quote(str(folder / 'collector.sqlite3'))}")
     if "sqlite" in str(database["ENGINE"]):
         database["OPTIONS"] = {
             # IMMEDIATE: a transaction that reads and then writes can't be refused half-way.
@@ -165,7 +166,7 @@ WEB_SERVER = {
     "HOST": env.str("HOST", default="") or "127.0.0.1",
     "PORT": env.str("PORT", default="") or "8000",
     "WEB_CONCURRENCY": env.str("WEB_CONCURRENCY", default="") or "2",
-    "WEB_THREADS": env.str("WEB_THREADS", default="") or "1",
+    "WEB_THREADS": env.str("WEB_THREADS", default="") or "4",
 }
 
 # --- Tallygate -------------------------------------------------------------------------------------
@@ -180,6 +181,7 @@ TRAFFIC_SEND_TIMEOUT = env.float("TRAFFIC_SEND_TIMEOUT", default=2.0)
 if "TRAFFIC_LOG_EVENTS" in os.environ:
     TRAFFIC_LOG_EVENTS = env.bool("TRAFFIC_LOG_EVENTS")
 TRAFFIC_EDGE_ID_HEADERS = env.list("TRAFFIC_EDGE_ID_HEADERS", default=["CF-Ray"])
+TRAFFIC_STALE_SECONDS = env.float("TRAFFIC_STALE_SECONDS", default=20.0)
 TRAFFIC_LEASE = env.float("TRAFFIC_LEASE", default=5.0)
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
 LEGACY_MAX_EVENTS = env.int("LEGACY_MAX_EVENTS", default=1_000_000)

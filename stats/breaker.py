@@ -1,10 +1,10 @@
 """The breaker: when everything fails, stop dead-lettering and shout instead.
 
-A poisonous event fails its own batch and nobody else's. When batches of several origins fail in a row, or
-event after event would become a dead letter, and nothing succeeds in between, the fault is not theirs. The
-breaker then opens: one batch at a time is tried, with a growing pause and at no cost to the batch, until
-one succeeds. After arroyo's `DlqLimit`. Its state is kept in the database, since a worker may be replaced
-at any time.
+A poisonous event fails its own batch and nobody else's, and halving finds it. When lone events of several
+batches fail in a row, or lone event after lone event would become a dead letter, and nothing succeeds in
+between, the fault is not theirs. The breaker then opens: one batch at a time is tried, with a growing pause,
+first what never failed, until one succeeds; meanwhile batches are halved, but no event dies. After arroyo's
+`DlqLimit`. Its state is kept in the database, since a worker may be replaced at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stats.models import ConsumerHeartbeat
 
 logger = logging.getLogger(__name__)
 
-ORIGINS = 5  # batches of this many origins that fail in a row open it
+ORIGINS = 5  # lone events of this many batches that fail in a row open it
 EXHAUSTED = 10  # or this many events in a row that would become dead letters
 PROBE_SECONDS = (1.0, 30.0)  # first and longest pause between two probes
 
@@ -44,7 +44,7 @@ class Breaker:
         return not self.is_open or bool(may_probe)
 
     def failed(self, origin: int, error: str, *, exhausted: bool) -> None:
-        """A batch failed; `exhausted` if it was a single event on its last delivery."""
+        """A lone event failed; `exhausted` if that was its last delivery."""
         self._failing.add(origin)
         self._exhausted += exhausted
         if self.is_open or len(self._failing) >= ORIGINS or self._exhausted >= EXHAUSTED:

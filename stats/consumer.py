@@ -67,7 +67,7 @@ class Consumer:
             while time.monotonic() < ends_at:
                 if not self.breaker.load():
                     return totals
-                claims = queue.claim(1 if self.breaker.is_open else None)
+                claims = queue.claim(probe=self.breaker.is_open)
                 if not claims:
                     return totals
                 self._process(claims, totals)
@@ -92,12 +92,13 @@ class Consumer:
             self._give_up(claims[0], "the consumer died on every delivery", "")
             return
         try:
-            _count(claims, totals)
+            counted = _count(claims, totals)
         except Exception as error:  # noqa: BLE001  (whatever a batch does, it must not stop the queue)
             partitions.forget()
             self._failed(claims, error)
         else:
-            self.breaker.succeeded()
+            if counted:
+                self.breaker.succeeded()
 
     def _failed(self, claims: list[Claimed], error: Exception) -> None:
         reason = one_line(error)
@@ -110,10 +111,11 @@ class Consumer:
                 queue.retry(claimed, reason, delay=0)
             return
         (claimed,) = claims
-        lone_event = claimed.is_last_delivery and claimed.events == 1
-        self.breaker.failed(claimed.origin, reason, exhausted=lone_event)
-        if self.breaker.is_open:
-            queue.give_back(claims, reason, delay=GIVE_BACK_SECONDS)
+        # Only what can't be halved any more says something about the whole: a batch may hold one bad event.
+        if claimed.events == 1:
+            self.breaker.failed(claimed.origin, reason, exhausted=claimed.is_last_delivery)
+        if self.breaker.is_open and claimed.events == 1:
+            queue.give_back(claims, reason, delay=GIVE_BACK_SECONDS, failed=True)
         elif claimed.is_last_delivery:
             self._give_up(claimed, reason, traceback.format_exc())
         else:
@@ -144,28 +146,31 @@ class Consumer:
             heartbeat.beat(batches=1, dead=1)
 
 
-def _count(claims: Sequence[Claimed], totals: Totals) -> None:
-    """Stores the batches in one transaction, tried again if another one got in its way."""
+def _count(claims: Sequence[Claimed], totals: Totals) -> bool:
+    """Stores the batches in one transaction, tried again if another one got in its way.
+
+    False if none of them was still ours.
+    """
     sorted_batches = {claimed.id: triage.sort(claimed) for claimed in claims}
     partitions.ensure(
         {partitions.day_of(event.timestamp) for found in sorted_batches.values() for event in found.events}
     )
     for attempt in range(1, TRIES + 1):
         try:
-            _count_once(claims, sorted_batches, totals)
-            return
+            return _count_once(claims, sorted_batches, totals)
         except Error as error:
             if attempt == TRIES or not is_transient(error):
                 raise
             logger.warning("Transaction tried again: %s", one_line(error))
+    return False
 
 
-def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], totals: Totals) -> None:
+def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], totals: Totals) -> bool:
     started = time.perf_counter()
     with transaction.atomic(using=conf.database):
         held = queue.hold(claims)
         if not held:
-            return
+            return False
         stored = store([event for claimed in held for event in batches[claimed.id].events])
         tallies = tally_up(held, batches, stored)
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
@@ -187,6 +192,7 @@ def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], to
         totals.inserted += len(tally.inserted)
         totals.duplicates += tally.duplicates
         totals.dead += len(tally.failures)
+    return True
 
 
 _consumer = Consumer()

@@ -61,8 +61,11 @@ def redrive(letters: QuerySet[DeadLetter], by: str) -> int:
     Redriving twice, or an event that is counted already, changes no count: the store knows its ids.
     Raises django.db.Error; letters queued before that are marked as redriven, the others are not.
     """
+    # Only those that are dead now: what fails again meanwhile comes back as a new letter.
+    dead = letters.filter(state=DeadLetter.State.DEAD)
+    newest = dead.order_by("-id").values_list("id", flat=True).first()
     count = 0
-    while chunk := list(letters.filter(state=DeadLetter.State.DEAD).order_by("id")[:REDRIVE_CHUNK]):
+    while chunk := list(dead.filter(pk__lte=newest or 0).order_by("id")[:REDRIVE_CHUNK]):
         count += _redrive_chunk([letter.pk for letter in chunk], by)
     return count
 

@@ -14,7 +14,7 @@ TRANSIENT: Final = ("40001", "40P01")  # serialization failure, deadlock
 
 ENVIRONMENT: Final = (
     "08",  # connection
-    "25006",  # read-only transaction: a standby, or default_transaction_read_only
+    "25",  # transaction state: read-only (a standby), idle or transaction time-out
     "40",  # transaction rollback
     "42501",  # privileges
     "42P01",  # table not there: not migrated yet

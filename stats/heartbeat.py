@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from zlib import crc32
 
 from django.db import connections
 
@@ -92,7 +91,7 @@ def signs(doorbell: int | None = None) -> Signs:
         cursor.execute(
             "SELECT (SELECT beat_at::text FROM stats_consumerheartbeat WHERE name = %s),"  # noqa: S608
             f" EXISTS (SELECT FROM django_q_ormq WHERE id = %s), {_IS_BUSY}",
-            [conf.queue.name, doorbell, crc32(conf.queue.name.encode())],
+            [conf.queue.name, doorbell, queue.lock_key()],
         )
         last, has_doorbell, is_busy = cursor.fetchone()
         return Signs(beat=last, is_due=queue.is_due(), is_busy=is_busy, has_doorbell=has_doorbell)

@@ -34,6 +34,9 @@ def status() -> Status:
     if figures["breaker"] == ConsumerHeartbeat.Breaker.OPEN:
         problems.append(f"the breaker is open: {figures.pop('breaker_error')}")
     figures.pop("breaker_error", None)
+    beat_age = figures["consumer_heartbeat_age_seconds"]
+    if figures["queued_batches"] and (beat_age is None or beat_age > heartbeat.STALE_SECONDS):
+        problems.append("batches wait and the consumer shows no sign of life")
     return {**figures, "problems": problems}
 
 
@@ -59,6 +62,9 @@ QUEUE_FIGURES = (
     "dead_letters",
     "consumer_heartbeat_age_seconds",
     "consumed_batches",
+    "consumed_events",
+    "consumer_seconds",
+    "consumer_started_at",
     "duplicates",
     "breaker",
 )
@@ -83,6 +89,9 @@ def _queue_figures() -> Status:
         "dead_letters": dead.count(),
         "consumer_heartbeat_age_seconds": _rounded(heartbeat.age()),
         "consumed_batches": beat.batches if beat else 0,
+        "consumed_events": beat.events if beat else 0,
+        "consumer_seconds": round(beat.seconds, 3) if beat else 0.0,
+        "consumer_started_at": beat.started_at.isoformat() if beat and beat.started_at else None,
         "duplicates": beat.duplicates if beat else 0,
         "breaker": beat.breaker if beat else ConsumerHeartbeat.Breaker.CLOSED.value,
         "breaker_error": beat.breaker_error if beat else "",

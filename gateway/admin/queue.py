@@ -46,7 +46,7 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         number = term.removeprefix("#")
-        if not (number.isascii() and number.isdigit() and int(number) <= MAX_ID):
+        if not (number.isascii() and number.isdigit() and len(number) < 20 and int(number) <= MAX_ID):
             raise SearchError("Batches can be searched by their number only.")
         return rows.filter(pk=int(number))
 

@@ -61,7 +61,7 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
+        if not search_term.strip() or not self.search_fields:
             return queryset, False
         try:
             return self.search(queryset, search_term.strip()), False

@@ -26,6 +26,7 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "LEGACY_MAX_EVENTS": (int, 1, 1_000_000_000),
     "TRAFFIC_JOURNAL_BYTES": (int, 0, 10**13),
     "TRAFFIC_JOURNAL_DAYS": (float, 0, 36_500),
+    "TRAFFIC_STALE_SECONDS": (float, 1, 3600),
     "TRAFFIC_LEASE": (float, 0.1, 3600),
     "TRAFFIC_RETRY_DELAY": (float, 0.01, 3600),
     "TRAFFIC_DRAIN_SECONDS": (float, 0.1, 3600),

@@ -214,7 +214,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_ID):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_ID):
         raise SearchError(f"#{text} is no number of a dead letter.")
     return int(text)
 

@@ -229,6 +229,31 @@ def test_when_everything_fails_the_breaker_opens_and_nothing_is_dead_lettered(se
     assert ConsumerHeartbeat.objects.get().breaker == "closed"
 
 
+def test_batches_with_one_poisonous_event_each_do_not_stop_the_counting(send, make_event):
+    for _ in range(6):
+        send(*(make_event() for _ in range(9)), make_event(path="/bad"))
+
+    with poisonous("/bad"):
+        drain_until_empty()
+
+    assert Event.objects.count() == rolled_up() == 54
+    assert DeadLetter.objects.count() == 6
+
+
+def test_a_redrive_does_not_chase_what_fails_again_meanwhile(store):
+    queue.enqueue([("[1]", 1), ("[2]", 1)])
+    drain()
+    really_enqueue = queue.enqueue
+
+    def enqueue_and_fail_again(batches):
+        really_enqueue(batches)
+        dead_letters.bury([dead_letters.Failure("3", DeadLetter.Reason.SCHEMA, "again", 1)])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "enqueue", enqueue_and_fail_again)
+        assert dead_letters.redrive(DeadLetter.objects.all(), by="test") == 2
+
+
 def test_a_batch_of_nothing_but_poison_opens_the_breaker_before_it_is_all_dead(send, make_event):
     send(*(make_event(path="/bad") for _ in range(100)))
 

@@ -191,7 +191,7 @@ def test_the_queue_is_unattended_only_while_nobody_works_and_no_doorbell_waits(s
     other = connection.copy()
     other.set_autocommit(False)
     with other.cursor() as cursor:  # somebody works
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [queue._lock_key()])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [queue.lock_key()])
     assert not queue.is_unattended()
     other.close()
     assert wait_for(queue.is_unattended)

@@ -12,6 +12,7 @@ import pytest
 from django.db import connections
 
 from gateway import journal, metrics
+from gateway.delivery import Waiting
 from gateway.events import decode, encode, split_batch
 from gateway.models import QueuedBatch
 from gateway.sender import Sender
@@ -218,6 +219,7 @@ def test_an_unreadable_line_waits_while_the_queue_refuses(make_event):
         adopt(one)
 
     assert len(segments()) == 1
+    one._delivery._queue_backoff.succeeded()
     adopt(one)
     assert segments() == []
 
@@ -293,12 +295,15 @@ def test_where_the_folder_can_not_be_made_capture_goes_on(make_event, settings, 
 
 
 def test_what_is_too_old_is_dropped_loudly_and_counted(make_event, settings, caplog):
+    settings.TRAFFIC_BUFFER_EVENTS = 1
     dies(make_event, make_event())
     (segment,) = segments()
     os.utime(segment, (time.time() - 8 * 86_400,) * 2)
     dropped = metrics.total(metrics.dropped)
+    one = idle(Sender())
+    one._waiting.append(Waiting(make_event(), False))
 
-    adopt(idle(Sender()))
+    adopt(one)
 
     assert segments() == []
     assert metrics.total(metrics.dropped) == dropped + 1

@@ -168,6 +168,7 @@ def test_the_memory_is_bounded_by_age(ray):
 
 def test_the_memory_is_bounded_by_rows(ray, monkeypatch):
     monkeypatch.setattr(repeats, "MAX_ROWS", 20)
+    monkeypatch.setattr(repeats, "COUNT_SHARE", 1.0)
     repeats.resolve([ray(number, request_id=str(number)) for number in range(21)])
 
     assert remembered() == 18

@@ -237,14 +237,14 @@ def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender
 
 def test_an_error_nobody_expected_does_not_end_the_thread(monkeypatch, fresh_sender, make_event, caplog):
     monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
-    working, failing = sender.queue.send, iter([ValueError("surprise"), ValueError("again")])
+    working, failing = delivery.queue.send, iter([ValueError("surprise"), ValueError("again")])
 
     def send(events):
         for error in failing:
             raise error
         return working(events)
 
-    monkeypatch.setattr(sender.queue, "send", send)
+    monkeypatch.setattr(delivery.queue, "send", send)
     event = make_event()
     sender.submit(event)
 
