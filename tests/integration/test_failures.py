@@ -12,6 +12,7 @@ from django.db import connection
 from gateway import queue
 from gateway.events import encode
 from gateway.models import QueuedBatch
+from gateway.queue import transactions
 from stats import breaker as breaker_module
 from stats import consumer as consumer_module
 from stats import dead_letters
@@ -158,7 +159,7 @@ def test_a_read_only_database_gives_the_delivery_back(send, make_event):
 
 def test_a_lock_on_the_tables_gives_the_delivery_back(send, make_event, monkeypatch):
     send(make_event())
-    monkeypatch.setattr(queue, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "LOCK_SECONDS", 0.2)
     consumer = Consumer()
     other = connection.copy()
     try:

@@ -1,0 +1,174 @@
+"""The consumer's side: batches are claimed, held, and end in one of four ways."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+
+from gateway.conf import conf
+from gateway.events import encode_batch
+from gateway.queue.transactions import (
+    WORK_SECONDS,
+    exclude_other_consumers,
+    execute,
+    limit,
+    work_transaction,
+)
+
+CANDIDATES = 200  # rows a claim looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery of a batch. `deliveries` counts this one; `token` proves that it is still ours."""
+
+    id: int
+    token: uuid.UUID
+    payload: str
+    events: int
+    deliveries: int
+    max_deliveries: int
+    created_at: datetime
+    first_failed_at: datetime | None
+    origin: int  # the batch it is a part of; itself if it is whole
+    claimed_at: float  # seconds since the epoch, by the database's clock
+
+    @property
+    def is_last_delivery(self) -> bool:
+        return self.deliveries >= self.max_deliveries
+
+
+def claim(*, probe: bool = False) -> list[Claimed]:
+    """Counts a delivery of what is due, oldest first, and commits that before anyone works on it.
+
+    Batches on their first delivery come together, up to
+    `TRAFFIC_TRANSACTION_EVENTS`. One that has failed before, and a half of one, comes alone: whatever it
+    does, its neighbours must not suffer twice. A `probe` is one batch, rather one that never failed. Raises
+    django.db.Error.
+    """
+    token = uuid.uuid4()
+    with work_transaction(WORK_SECONDS) as cursor:
+        exclude_other_consumers(cursor)
+        cursor.execute(
+            """
+            SELECT id, events, deliveries > 0 FROM gateway_queuedbatch
+            WHERE visible_at <= clock_timestamp()
+            ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+            """,
+            [probe, 1 if probe else CANDIDATES],
+        )
+        chosen = _choose(cursor.fetchall(), conf.transaction_events)
+        if not chosen:
+            return []
+        cursor.execute(
+            """
+            UPDATE gateway_queuedbatch SET deliveries = deliveries + 1, claim = %s,
+                   visible_at = clock_timestamp() + make_interval(secs => %s)
+            WHERE id = ANY(%s)
+            RETURNING id, claim, payload, events, deliveries, max_deliveries, created_at, first_failed_at,
+                      coalesce(origin, id), extract(epoch FROM clock_timestamp())::float8
+            """,
+            [token, conf.lease, chosen],
+        )
+        return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
+
+
+def _choose(candidates: Sequence[tuple[int, int, bool]], limit: int) -> list[int]:
+    """The head of the queue alone if it must be, otherwise with as many whole batches as fit."""
+    chosen: list[int] = []
+    events = 0
+    for batch_id, size, alone in candidates:
+        if chosen and (alone or events + size > limit):
+            continue
+        chosen.append(batch_id)
+        events += size
+        if alone:
+            break
+    return chosen
+
+
+def hold(claims: Sequence[Claimed]) -> list[Claimed]:
+    """Locks the rows of these deliveries; those that are still ours. To be called in the work transaction."""
+    with connections[conf.database].cursor() as cursor:
+        limit(cursor, WORK_SECONDS)
+        exclude_other_consumers(cursor)
+        cursor.execute(
+            "SELECT id FROM gateway_queuedbatch WHERE id = ANY(%s) AND claim = %s ORDER BY id FOR UPDATE",
+            _keys(claims),
+        )
+        ours = {row[0] for row in cursor.fetchall()}
+    return [claimed for claimed in claims if claimed.id in ours]
+
+
+def finish(claims: Sequence[Claimed]) -> None:
+    """Deletes the batches; in the transaction that stored their events."""
+    execute("DELETE FROM gateway_queuedbatch WHERE id = ANY(%s) AND claim = %s", _keys(claims))
+
+
+def retry(claimed: Claimed, error: str, delay: float) -> None:
+    """Leaves the batch for its next delivery, `delay` seconds from now."""
+    execute(
+        "UPDATE gateway_queuedbatch SET visible_at = clock_timestamp() + make_interval(secs => %s),"
+        " first_failed_at = coalesce(first_failed_at, clock_timestamp()), last_error = %s"
+        " WHERE id = %s AND claim = %s",
+        [delay, error, claimed.id, claimed.token],
+    )
+
+
+def give_back(claims: Sequence[Claimed], error: str, delay: float, *, failed: bool = False) -> None:
+    """Takes the delivery back, as if it had not been: the environment failed, not the batch.
+
+    `delay` is in seconds; `failed` remembers that it did fail. Without effect on batches that were finished
+    or claimed again meanwhile.
+    """
+    execute(
+        "UPDATE gateway_queuedbatch SET deliveries = deliveries - 1, claim = NULL, last_error = %s,"
+        " first_failed_at = CASE WHEN %s THEN coalesce(first_failed_at, clock_timestamp())"
+        " ELSE first_failed_at END,"
+        " visible_at = clock_timestamp() + make_interval(secs => %s) WHERE id = ANY(%s) AND claim = %s",
+        [error, failed, delay, *_keys(claims)],
+    )
+
+
+def halve(claimed: Claimed, events: Sequence[bytes], error: str) -> None:
+    """Replaces the batch by its two halves, each to be delivered once more; in the caller's transaction."""
+    middle = len(events) // 2
+    finish([claimed])
+    for half in (events[:middle], events[middle:]):
+        _insert_part(claimed, half, error, deliveries=claimed.deliveries, more=1)
+
+
+def put_off(claimed: Claimed, events: Sequence[bytes], reason: str, delay: float) -> None:
+    """Queues some of the batch's events anew, to be delivered `delay` seconds from now."""
+    _insert_part(claimed, events, reason, deliveries=0, more=conf.queue.max_retries + 1, delay=delay)
+
+
+def _insert_part(
+    claimed: Claimed, events: Sequence[bytes], error: str, *, deliveries: int, more: int, delay: float = 0.0
+) -> None:
+    execute(
+        "INSERT INTO gateway_queuedbatch (payload, events, deliveries, max_deliveries, created_at,"
+        " first_failed_at, origin, last_error, visible_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))",
+        [
+            encode_batch(events).decode(),
+            len(events),
+            deliveries,
+            deliveries + more,
+            claimed.created_at,
+            claimed.first_failed_at,
+            claimed.origin,
+            error,
+            delay,
+        ],
+    )
+
+
+def _keys(claims: Sequence[Claimed]) -> list[Any]:
+    """The ids of one claim's batches, and its token."""
+    return [[claimed.id for claimed in claims], claims[0].token]

@@ -1,0 +1,116 @@
+"""The producer's side: events become batches, in one transaction with their doorbell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from django.db import Error, connections
+from django_q.tasks import async_task
+
+from gateway.conf import conf
+from gateway.deadline import deadline
+from gateway.events import encode_batch
+from gateway.queue.transactions import execute, fetch, work_transaction
+
+MAX_DOORBELLS = 100  # that may wait at once
+
+
+class QueueRefused(Exception):
+    """The queue did not take the events, or did not say so in time. Sending them again is safe."""
+
+
+def send(events: Sequence[bytes]) -> int:
+    """Queues encoded events and rings, in one transaction; the number of batches.
+
+    Raises QueueRefused when PostgreSQL can't be reached, refuses or takes longer than
+    `TRAFFIC_SEND_TIMEOUT`. A connection that broke while it lay idle is replaced once.
+    """
+    batches = [
+        (encode_batch(batch).decode(), len(batch)) for batch in _chunks(events, conf.queue.max_batch_size)
+    ]
+    _hand_over(batches)
+    return len(batches)
+
+
+def send_unreadable(payloads: Sequence[bytes]) -> None:
+    """Queues what is no event, each as a batch of its own, for the consumer to bury. Raises QueueRefused."""
+    texts = [payload.decode("utf-8", "backslashreplace").replace("\x00", "\\x00") for payload in payloads]
+    _hand_over([(text, 1) for text in texts])
+
+
+def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
+    connection = connections[conf.database]
+    was_open = connection.connection is not None
+    tried_at = time.monotonic()
+    try:
+        _enqueue_in_time(batches)
+    except Exception as error:
+        connection.close()
+        # A server that took long to fail is not asked twice: the bound holds for the whole hand-over.
+        took_long = time.monotonic() - tried_at > conf.send_timeout / 4
+        if took_long or not (_is_transient(error) or (was_open and _is_broken(error))):
+            raise QueueRefused(_one_line(error)) from error
+    else:
+        return
+    try:
+        _enqueue_in_time(batches)
+    except Exception as error:
+        connection.close()
+        raise QueueRefused(_one_line(error)) from error
+
+
+def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
+    # The server's own bound is the shorter one: its answer says more than a connection that is cut.
+    with deadline(connections[conf.database], conf.send_timeout), work_transaction(conf.send_timeout * 0.9):
+        enqueue(batches)
+
+
+def enqueue(batches: Sequence[tuple[str, int]]) -> None:
+    """Queues whole payloads, each with its number of events, and rings; in the caller's transaction.
+
+    Raises django.db.Error.
+    """
+    execute(
+        "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries)"
+        " SELECT payload, events, %s FROM unnest(%s::text[], %s::int[]) AS batch (payload, events)",
+        [
+            conf.queue.max_retries + 1,
+            [payload for payload, _ in batches],
+            [events for _, events in batches],
+        ],
+    )
+    ring()
+
+
+def ring() -> None:
+    """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error.
+
+    Where many doorbells wait already nobody listens, and one more would only make the table grow.
+    """
+    waiting = fetch(
+        "SELECT count(*) FROM (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp()"
+        " LIMIT %s) AS doorbell",
+        [conf.queue.name, MAX_DOORBELLS],
+    )
+    if waiting[0] < MAX_DOORBELLS:
+        async_task(conf.consumer, task_name=conf.queue.name)
+
+
+def _chunks(events: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    return (events[start : start + size] for start in range(0, len(events), size))
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether the same transaction would succeed by itself: it met a deadlock or failed to serialize."""
+    return getattr(error.__cause__, "sqlstate", None) in ("40001", "40P01")
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Whether the connection itself failed (no SQLSTATE, or the server's word that it ends it)."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, Error) and (state is None or state.startswith(("08", "57P")))
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
