@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.conf import conf
-from gateway.queue.transactions import LOCK_SECONDS, fetch, lock_key, work_transaction
+from gateway.queue.transactions import LOCK_SECONDS, bounded_transaction, fetch, lock_key
 
 _DUE = "EXISTS (SELECT FROM gateway_queuedbatch WHERE visible_at <= clock_timestamp())"
 
@@ -28,14 +28,9 @@ def depth() -> Depth:
     return Depth(batches=int(row[0]), events=int(row[1]), oldest_seconds=max(0.0, float(row[2])))
 
 
-def is_due() -> bool:
-    """Whether a batch waits to be claimed now."""
-    return bool(fetch(f"SELECT {_DUE}")[0])
-
-
 def is_unattended(*, or_idle: bool = False) -> bool:
     """Whether a batch is due (or the queue idle, if asked so) while nobody works and no doorbell waits."""
-    with work_transaction(LOCK_SECONDS) as cursor:
+    with bounded_transaction(LOCK_SECONDS) as cursor:
         cursor.execute(
             f"SELECT pg_try_advisory_xact_lock(%s) AND (%s OR {_DUE})"  # noqa: S608
             " AND NOT EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())",

@@ -14,10 +14,10 @@ from gateway.conf import conf
 from gateway.events import encode_batch
 from gateway.queue.transactions import (
     WORK_SECONDS,
+    bounded_transaction,
     exclude_other_consumers,
     execute,
     limit,
-    work_transaction,
 )
 
 CANDIDATES = 200  # rows a claim looks at
@@ -52,7 +52,7 @@ def claim(*, probe: bool = False) -> list[Claimed]:
     django.db.Error.
     """
     token = uuid.uuid4()
-    with work_transaction(WORK_SECONDS) as cursor:
+    with bounded_transaction(WORK_SECONDS) as cursor:
         exclude_other_consumers(cursor)
         cursor.execute(
             """

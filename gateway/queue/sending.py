@@ -11,7 +11,7 @@ from django_q.tasks import async_task
 from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import encode_batch
-from gateway.queue.transactions import execute, fetch, work_transaction
+from gateway.queue.transactions import bounded_transaction, execute, fetch
 
 MAX_DOORBELLS = 100  # that may wait at once
 
@@ -62,7 +62,10 @@ def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
 
 def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
     # The server's own bound is the shorter one: its answer says more than a connection that is cut.
-    with deadline(connections[conf.database], conf.send_timeout), work_transaction(conf.send_timeout * 0.9):
+    with (
+        deadline(connections[conf.database], conf.send_timeout),
+        bounded_transaction(conf.send_timeout * 0.9),
+    ):
         enqueue(batches)
 
 

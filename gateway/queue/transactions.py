@@ -17,7 +17,7 @@ LOCK_SECONDS = 5.0  # bound on waiting for another consumer, or for somebody's l
 
 
 @contextmanager
-def work_transaction(seconds: float) -> Iterator[CursorWrapper]:
+def bounded_transaction(seconds: float) -> Iterator[CursorWrapper]:
     """A transaction with bounded statements and lock waits, and its cursor."""
     with transaction.atomic(using=conf.database), connections[conf.database].cursor() as cursor:
         limit(cursor, seconds)

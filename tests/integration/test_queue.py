@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from gateway import queue
 from gateway.events import decode, encode
 from gateway.models import QueuedBatch
-from gateway.queue.transactions import work_transaction
+from gateway.queue.transactions import bounded_transaction
 from tests.integration.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -199,7 +199,7 @@ def test_the_queue_is_unattended_only_while_nobody_works_and_no_doorbell_waits(s
 
 
 def test_a_failed_statement_does_not_leave_the_connection_in_a_transaction(store):
-    with pytest.raises(DatabaseError), work_transaction(1.0) as cursor:
+    with pytest.raises(DatabaseError), bounded_transaction(1.0) as cursor:
         cursor.execute("SELECT 1 / 0")
 
     assert not connection.in_atomic_block
