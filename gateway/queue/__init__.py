@@ -8,7 +8,7 @@ its row (`hold`), and ends in one of four ways: `finish`, `retry`, `halve` or, w
 failed, `give_back`.
 """
 
-from gateway.queue.attendance import Depth, depth, is_unattended
+from gateway.queue.attendance import Depth, depth, is_due, is_unattended
 from gateway.queue.deliveries import Claimed, claim, finish, give_back, halve, hold, put_off, retry
 from gateway.queue.sending import QueueRefused, enqueue, ring, send, send_unreadable
 from gateway.queue.transactions import lock_key
@@ -24,6 +24,7 @@ __all__ = [
     "give_back",
     "halve",
     "hold",
+    "is_due",
     "is_unattended",
     "lock_key",
     "put_off",

@@ -28,6 +28,11 @@ def depth() -> Depth:
     return Depth(batches=int(row[0]), events=int(row[1]), oldest_seconds=max(0.0, float(row[2])))
 
 
+def is_due() -> bool:
+    """Whether a batch waits to be claimed now."""
+    return bool(fetch(f"SELECT {_DUE}")[0])
+
+
 def is_unattended(*, or_idle: bool = False) -> bool:
     """Whether a batch is due (or the queue idle, if asked so) while nobody works and no doorbell waits."""
     with bounded_transaction(LOCK_SECONDS) as cursor:
