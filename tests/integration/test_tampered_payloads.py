@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import queue
-from gateway.events import MAX_BYTES, MAX_RESPONSE_TIME, TrafficEvent, encode
+from gateway.events import MAX_BYTES, MAX_RESPONSE_TIME, TrafficEvent, encode, encode_batch
 from gateway.models import QueuedBatch
 from stats.consumer import drain
 from stats.models import DeadLetter, Event, PathStatsHourly
@@ -224,7 +224,7 @@ def test_nesting_however_deep_is_at_most_one_dead_letter(among_neighbours, make_
 @pytest.mark.parametrize("said", [1, 30_000])
 def test_a_batch_of_ten_megabytes_counts_whatever_it_says_of_its_size(among_neighbours, make_event, said):
     events = [encode(make_event(user_agent="x" * 100)) for _ in range(24_000)]
-    payload = queue.encode_batch(events).decode()
+    payload = encode_batch(events).decode()
     assert len(payload) > 9 * MEGABYTE
 
     assert among_neighbours(payload, events=said, counted=24_000) == []
