@@ -330,6 +330,43 @@ def test_a_process_that_ends_before_a_store_took_them_leaves_them_to_the_journal
     assert len(queued()) == 1
 
 
+def test_a_host_that_was_off_for_long_still_delivers_what_it_has(make_event):
+    dies(make_event, make_event())
+    (segment,) = segments()
+    os.utime(segment, (time.time() - 8 * 86_400,) * 2)
+    one = idle(Sender())
+
+    adopt(one)
+    one.flush()
+
+    assert len(queued()) == 1
+
+
+def test_no_more_is_adopted_than_there_is_room_for(make_event, settings):
+    settings.TRAFFIC_BUFFER_EVENTS = 10
+    for _ in range(4):
+        dies(make_event, *(make_event() for _ in range(4)))
+    one = idle(Sender())
+
+    for _ in range(3):
+        adopt(one)
+
+    assert len(one._waiting) == 8
+    assert one._journal._bytes == sum(path.stat().st_size for path in segments())
+
+
+def test_an_event_of_another_version_is_a_letter_that_can_be_redriven(make_event):
+    line = b"- " + encode(make_event()).replace(b'"v":1', b'"v":2') + b"\n"
+    (journal.journal_folder() / "1-1-x.journal").write_bytes(line)
+    one = idle(Sender())
+
+    adopt(one)
+    drain()
+
+    letter = DeadLetter.objects.get()
+    assert (letter.reason, letter.payload) == ("schema", line[2:-1].decode())
+
+
 def test_a_forked_child_does_not_hold_its_parents_lock(make_event):
     parent = os.fork()
     if parent == 0:
