@@ -18,8 +18,8 @@ from django.utils.module_loading import import_string
 from gateway import metrics, queue, repeats
 from gateway.conf import conf
 from gateway.events import TrafficEvent, encode
-from gateway.journal import Segment
 from gateway.logs import printable
+from gateway.segments import Segment
 
 logger = logging.getLogger(__name__)
 

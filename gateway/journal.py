@@ -1,68 +1,30 @@
 """The journal: each event on disk before its response leaves, until a store has it.
 
-Each process appends to a segment file of its own under `VAR_DIR/journal`, one `write` an event, and holds a
-lock on it that the kernel drops however the process ends. So a segment that can be locked is an orphan, and
-whoever lives adopts it: a sender when it starts and every few seconds, in web processes and in the worker.
+Each process appends to a segment file of its own (`gateway.segments`), one `write` an event, and adopts the
+segments of dead ones: when its sender starts and every few seconds, in web processes and in the worker. No
+lock is shared between processes.
 
 What `TRAFFIC_JOURNAL` survives: `os` (default) the SIGKILL of any process, since the page cache is the
 kernel's; `fsync` also a crash of the machine; `off` neither.
-
-A line is one event as JSON behind `E ` (its request id came from the edge, so a repeat is to be looked for)
-or `- `. No lock is shared between processes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from gateway import metrics
+from gateway import metrics, segments
 from gateway.conf import conf
-from gateway.events import InvalidEvent, TrafficEvent, decode, fields_of
+from gateway.segments import Adopted, Segment
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1_000_000  # a segment is closed at this size; about 3,000 events
 COMPLAINT_SECONDS = 1.0  # a full disk is one log line a second
-DRAFT_SECONDS = 60.0  # a segment is begun within milliseconds
-SUFFIX = ".journal"
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """A file of events, locked by this process."""
-
-    path: Path
-    descriptor: int
-    size: int = 0  # bytes
-    outstanding: int = 0  # events in it that a store still has to take
-    spilled: bool = False  # holds events that this process has no room for
-
-    def release(self) -> None:
-        """Lets go of it: whoever locks it next adopts it."""
-        os.close(self.descriptor)
-
-    def remove(self) -> None:
-        """Every event in it is in the stores. Raises OSError; it then stays locked and unadopted."""
-        self.path.unlink(missing_ok=True)
-        self.release()
-
-
-@dataclass(slots=True)
-class Adopted:
-    """What an orphan held."""
-
-    segment: Segment
-    events: list[tuple[TrafficEvent, bool]] = field(default_factory=list)  # and whether from the edge
-    unreadable: list[bytes] = field(default_factory=list)
 
 
 class Journal:
@@ -114,21 +76,7 @@ class Journal:
         finished, self._active = self._active, None
         if finished is not None and not finished.outstanding:
             self._close(finished)
-        folder = journal_folder()
-        name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{secrets.token_hex(4)}"
-        # Locked under a name that nobody looks for: an empty new segment is not to be adopted.
-        draft = folder / f".{name}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path = folder / f"{name}{SUFFIX}"
-            draft.rename(path)
-            if conf.journal == "fsync":
-                _sync_folder(folder)
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._active = Segment(path, descriptor)
+        self._active = segments.begin(synced=conf.journal == "fsync")
         self._held.add(self._active)
         return self._active
 
@@ -138,10 +86,10 @@ class Journal:
             segment.spilled = True
             segment.outstanding -= 1
 
-    def settle(self, segments: Iterable[Segment]) -> None:
+    def settle(self, settled: Iterable[Segment]) -> None:
         """One event of each of these segments (a segment comes once an event) is in the stores."""
         with self._lock:
-            for segment in segments:
+            for segment in settled:
                 segment.outstanding -= 1
             for segment in [held for held in self._held if not held.outstanding]:
                 self._settle(segment)
@@ -176,16 +124,14 @@ class Journal:
         Without room, nobody takes events off this process's hands; then what is older than
         `TRAFFIC_JOURNAL_DAYS` makes way.
         """
-        paths = segment_paths()
-        sizes = sum(_size(path) for path in paths)
         with self._lock:
-            self._bytes = sizes
-        _sweep_drafts()
-        for path in paths:
+            self._bytes = segments.total_bytes()
+        segments.sweep_drafts()
+        for path in segments.paths():
             has_place = has_room()
-            if not has_place and time.time() - _modified(path) < conf.journal_days * 86_400:
+            if not has_place and segments.age(path) < conf.journal_days * 86_400:
                 continue
-            adopted = _adopt_safely(path)
+            adopted = segments.adopt(path)
             if adopted is None:
                 continue
             if not has_place:
@@ -220,91 +166,6 @@ class Journal:
             logger.critical("Journal: an event could not be written and is in memory only: %s", why)
 
 
-def journal_folder() -> Path:
-    """Where segments are, made if missing, closed to others. Raises OSError."""
-    folder = conf.var_dir / "journal"
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    return folder
-
-
-def segment_paths() -> list[Path]:
-    """The segments of all processes, oldest first."""
-    folder = conf.var_dir / "journal"
-    try:
-        return sorted(folder.glob(f"*{SUFFIX}"))
-    except OSError:
-        return []
-
-
-def pending() -> int:
-    """Events in all segments. A living process's segment is emptied when it is idle, not at once."""
-    count = 0
-    for path in segment_paths():
-        try:
-            count += path.read_bytes().count(b"\n")
-        except FileNotFoundError:
-            continue
-    return count
-
-
-def _adopt(path: Path) -> Adopted | None:
-    """The orphan at `path`, locked and read; None if somebody lives who holds it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    if os.fstat(descriptor).st_nlink == 0:  # settled by another, between our look and our lock
-        os.close(descriptor)
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError:
-        os.close(descriptor)
-        raise
-    adopted = Adopted(Segment(path, descriptor, size=len(content)))
-    for line in content.split(b"\n"):
-        _read_line(line, adopted)
-    adopted.segment.outstanding = len(adopted.events)
-    return adopted
-
-
-def _adopt_safely(path: Path) -> Adopted | None:
-    try:
-        return _adopt(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        logger.error("Journal: %s can't be adopted: %s", path, error)
-        return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _modified(path: Path) -> float:
-    """Seconds since the epoch; now, for a file that is gone."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return time.time()
-
-
-def _sweep_drafts() -> None:
-    """Removes what a process killed while it began a segment left behind; nothing is in it."""
-    for draft in (conf.var_dir / "journal").glob(".[0-9]*"):
-        if time.time() - _modified(draft) > DRAFT_SECONDS:
-            with suppress(OSError):
-                draft.unlink()
-
-
 def _expire(adopted: Adopted) -> None:
     """Nobody could deliver it for so long that it makes room."""
     count = len(adopted.events) + len(adopted.unreadable)
@@ -313,24 +174,3 @@ def _expire(adopted: Adopted) -> None:
         "Dropped %d events of %s: older than TRAFFIC_JOURNAL_DAYS", count, adopted.segment.path.name
     )
     adopted.segment.remove()
-
-
-def _read_line(line: bytes, adopted: Adopted) -> None:
-    if not line:
-        return
-    try:
-        event = decode(line[2:])
-    except InvalidEvent:
-        # An event of another schema version stays an event, which can be redriven one day.
-        readable = fields_of(line[2:]) is not None
-        adopted.unreadable.append(b"[%b]" % line[2:] if readable else line)
-    else:
-        adopted.events.append((event, line[:1] == b"E"))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,7 +22,8 @@ from gateway import metrics
 from gateway.conf import conf
 from gateway.delivery import Backoff, Delivery, Waiting
 from gateway.events import TrafficEvent, encode
-from gateway.journal import Adopted, Journal
+from gateway.journal import Journal
+from gateway.segments import Adopted
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -72,7 +73,7 @@ class Web:
         except socket.gaierror as error:
             raise StartupError(f"HOST: {self.host!r} is no address: {error.strerror}") from None
         except OSError as error:
-            if error.errno == 98:
+            if error.errno == errno.EADDRINUSE:
                 raise StartupError(f"PORT: {self.port} is in use") from None
             raise StartupError(f"PORT: cannot listen on {self.bind}: {error.strerror}") from None
 

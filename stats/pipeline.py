@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import Error, connections
 
-from gateway import journal, metrics, queue
+from gateway import metrics, queue, segments
 from gateway.conf import conf
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
@@ -30,7 +30,7 @@ def status() -> Status:
         ("legacy collector", _collector_figures, ("fallback_pending",)),
     ):
         figures |= _ask(name, part, keys, problems)
-    figures["journal_pending"] = journal.pending()
+    figures["journal_pending"] = segments.pending()
     if figures["breaker"] == ConsumerHeartbeat.Breaker.OPEN:
         problems.append(f"the breaker is open: {figures.pop('breaker_error')}")
     figures.pop("breaker_error", None)

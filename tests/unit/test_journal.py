@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from gateway import journal, metrics
+from gateway import journal, metrics, segments
 from gateway.delivery import Waiting
 from gateway.events import decode, encode, split_batch
 from gateway.models import QueuedBatch
@@ -34,10 +34,6 @@ def _own_state(settings, tmp_path):
     settings.VAR_DIR = tmp_path
     settings.TRAFFIC_SEND_TIMEOUT = 0.2
     CollectedEvent.objects.all().delete()
-
-
-def segments() -> list[Path]:
-    return journal.segment_paths()
 
 
 def queued() -> list[str]:
@@ -73,9 +69,9 @@ def test_an_event_is_in_the_file_before_anyone_sends_it(make_event):
 
     one.submit(event, from_edge=False)
 
-    (segment,) = segments()
+    (segment,) = segments.paths()
     assert segment.read_bytes() == b"- " + encode(event) + b"\n"
-    assert journal.pending() == 1
+    assert segments.pending() == 1
     assert stat.S_IMODE(segment.stat().st_mode) == 0o600
     assert stat.S_IMODE(segment.parent.stat().st_mode) == 0o700
 
@@ -86,11 +82,11 @@ def test_the_file_is_emptied_once_the_store_has_all_of_it_and_removed_at_the_end
         one.submit(make_event(), from_edge=False)
 
     one.flush()
-    assert journal.pending() == 0
+    assert segments.pending() == 0
     assert len(queued()) == 3
 
     one.stop(1.0)
-    assert segments() == []
+    assert segments.paths() == []
 
 
 def test_a_store_that_refuses_leaves_the_file_as_it_is(make_event, settings):
@@ -101,7 +97,7 @@ def test_a_store_that_refuses_leaves_the_file_as_it_is(make_event, settings):
     with refusing_queue():
         one.flush()
 
-    assert journal.pending() == 1
+    assert segments.pending() == 1
 
 
 def test_mode_dual_keeps_the_file_until_both_have_it(make_event, settings):
@@ -110,19 +106,19 @@ def test_mode_dual_keeps_the_file_until_both_have_it(make_event, settings):
     one = idle(Sender())
     one.submit(make_event(), from_edge=False)
     one.flush()
-    assert (len(queued()), journal.pending()) == (1, 1)
+    assert (len(queued()), segments.pending()) == (1, 1)
 
     settings.TRAFFIC_COLLECTOR = "legacy_collector.collector.collect"
     one._delivery._collector_backoff.succeeded()
     one.flush()
 
-    assert journal.pending() == 0
+    assert segments.pending() == 0
 
 
 def test_events_of_a_killed_process_are_adopted_and_sent_once(make_event):
     events = [make_event() for _ in range(5)]
     dies(make_event, *events)
-    assert journal.pending() == 5
+    assert segments.pending() == 5
     one = idle(Sender())
 
     adopt(one)
@@ -130,7 +126,7 @@ def test_events_of_a_killed_process_are_adopted_and_sent_once(make_event):
     one.flush()
 
     assert sorted(queued()) == sorted(event.idempotent_id for event in events)
-    assert segments() == []
+    assert segments.paths() == []
 
 
 def test_a_sender_adopts_by_itself(make_event, fresh_sender):
@@ -140,7 +136,7 @@ def test_a_sender_adopts_by_itself(make_event, fresh_sender):
     fresh_sender.start()
 
     assert wait_for(lambda: queued() == [event.idempotent_id], 10)
-    assert wait_for(lambda: segments() == [], 10)
+    assert wait_for(lambda: segments.paths() == [], 10)
 
 
 def test_a_repeat_from_a_killed_process_gets_the_first_ones_id(make_event):
@@ -164,7 +160,7 @@ def test_the_file_of_a_living_process_is_left_alone(make_event):
     adopt(other)
 
     assert not other._waiting
-    assert len(segments()) == 1
+    assert len(segments.paths()) == 1
 
 
 def test_what_was_adopted_by_a_process_that_is_killed_is_adopted_again(make_event):
@@ -183,7 +179,7 @@ def test_what_was_adopted_by_a_process_that_is_killed_is_adopted_again(make_even
 
 def test_a_torn_last_line_becomes_a_dead_letter_and_the_others_count(make_event):
     dies(make_event, make_event(), make_event())
-    (segment,) = segments()
+    (segment,) = segments.paths()
     whole = segment.read_bytes()
     segment.write_bytes(whole[:-40])
     one = idle(Sender())
@@ -196,32 +192,32 @@ def test_a_torn_last_line_becomes_a_dead_letter_and_the_others_count(make_event)
     letter = DeadLetter.objects.get()
     assert letter.reason == "undecodable"
     assert letter.payload == whole.split(b"\n")[1][:-39].decode()
-    assert segments() == []
+    assert segments.paths() == []
 
 
 def test_garbage_with_nul_bytes_is_kept_aside_too(make_event):
-    journal.journal_folder()
-    (journal.journal_folder() / "1-1-x.journal").write_bytes(b"\x00\xff\x00{\n")
+    segments.folder()
+    (segments.folder() / "1-1-x.journal").write_bytes(b"\x00\xff\x00{\n")
     one = idle(Sender())
 
     adopt(one)
     drain()
 
     assert DeadLetter.objects.get().payload == "\\x00\\xff\\x00{"
-    assert segments() == []
+    assert segments.paths() == []
 
 
 def test_an_unreadable_line_waits_while_the_queue_refuses(make_event):
-    (journal.journal_folder() / "1-1-x.journal").write_bytes(b"torn\n")
+    (segments.folder() / "1-1-x.journal").write_bytes(b"torn\n")
     one = idle(Sender())
 
     with refusing_queue():
         adopt(one)
 
-    assert len(segments()) == 1
+    assert len(segments.paths()) == 1
     one._delivery._queue_backoff.succeeded()
     adopt(one)
-    assert segments() == []
+    assert segments.paths() == []
 
 
 def test_what_the_process_has_no_room_for_stays_in_the_journal_and_comes_later(make_event, settings):
@@ -239,7 +235,7 @@ def test_what_the_process_has_no_room_for_stays_in_the_journal_and_comes_later(m
 
     assert sorted(set(queued())) == sorted(event.idempotent_id for event in events)
     assert metrics.total(metrics.dropped) == dropped
-    assert journal.pending() == 0
+    assert segments.pending() == 0
 
 
 def test_a_long_run_is_cut_into_segments_and_all_of_them_go(make_event, monkeypatch):
@@ -247,12 +243,12 @@ def test_a_long_run_is_cut_into_segments_and_all_of_them_go(make_event, monkeypa
     one = idle(Sender())
     for _ in range(20):
         one.submit(make_event(), from_edge=False)
-    assert len(segments()) > 3
+    assert len(segments.paths()) > 3
 
     one.flush()
 
-    assert len(segments()) == 1
-    assert journal.pending() == 0
+    assert len(segments.paths()) == 1
+    assert segments.pending() == 0
 
 
 def test_at_its_bound_capture_goes_on_without_it_loudly_and_counted(make_event, settings, caplog):
@@ -297,7 +293,7 @@ def test_where_the_folder_can_not_be_made_capture_goes_on(make_event, settings, 
 def test_what_is_too_old_is_dropped_loudly_and_counted(make_event, settings, caplog):
     settings.TRAFFIC_BUFFER_EVENTS = 1
     dies(make_event, make_event())
-    (segment,) = segments()
+    (segment,) = segments.paths()
     os.utime(segment, (time.time() - 8 * 86_400,) * 2)
     dropped = metrics.total(metrics.dropped)
     one = idle(Sender())
@@ -305,7 +301,7 @@ def test_what_is_too_old_is_dropped_loudly_and_counted(make_event, settings, cap
 
     adopt(one)
 
-    assert segments() == []
+    assert segments.paths() == []
     assert metrics.total(metrics.dropped) == dropped + 1
     assert "TRAFFIC_JOURNAL_DAYS" in caplog.text
 
@@ -332,7 +328,7 @@ def test_a_process_that_ends_before_a_store_took_them_leaves_them_to_the_journal
 
 def test_a_host_that_was_off_for_long_still_delivers_what_it_has(make_event):
     dies(make_event, make_event())
-    (segment,) = segments()
+    (segment,) = segments.paths()
     os.utime(segment, (time.time() - 8 * 86_400,) * 2)
     one = idle(Sender())
 
@@ -352,12 +348,12 @@ def test_no_more_is_adopted_than_there_is_room_for(make_event, settings):
         adopt(one)
 
     assert len(one._waiting) == 8
-    assert one._journal._bytes == sum(path.stat().st_size for path in segments())
+    assert one._journal._bytes == sum(path.stat().st_size for path in segments.paths())
 
 
 def test_an_event_of_another_version_is_a_letter_that_can_be_redriven(make_event):
     line = b"- " + encode(make_event()).replace(b'"v":1', b'"v":2') + b"\n"
-    (journal.journal_folder() / "1-1-x.journal").write_bytes(line)
+    (segments.folder() / "1-1-x.journal").write_bytes(line)
     one = idle(Sender())
 
     adopt(one)
@@ -380,7 +376,7 @@ def test_a_forked_child_does_not_hold_its_parents_lock(make_event):
             os._exit(0)
         os.kill(os.getpid(), 9)
     os.waitpid(parent, 0)
-    (segment,) = segments()
+    (segment,) = segments.paths()
     descriptor = os.open(segment, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -394,8 +390,8 @@ def test_both_modes_write_the_same(make_event, settings, mode):
     one = idle(Sender())
     one.submit(make_event(), from_edge=True)
 
-    assert journal.pending() == 1
-    assert segments()[0].read_bytes().startswith(b"E {")
+    assert segments.pending() == 1
+    assert segments.paths()[0].read_bytes().startswith(b"E {")
 
 
 def test_off_means_off(make_event, settings):
@@ -403,5 +399,5 @@ def test_off_means_off(make_event, settings):
     one = idle(Sender())
     one.submit(make_event(), from_edge=False)
 
-    assert segments() == []
+    assert segments.paths() == []
     connections.close_all()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import import_string
 
-from gateway import embedded_postgres, startup
+from gateway import embedded_postgres, startup, supervision
 from gateway.conf import conf
 from gateway.processes import adopt_orphans
-from gateway.supervisor import Service, Supervisor, end_orphans
+from gateway.supervisor import Service
 
 
 class Command(BaseCommand):
@@ -27,7 +26,7 @@ class Command(BaseCommand):
         try:
             web = startup.Web.from_settings(settings.WEB_SERVER)
             web.check_free()
-            if self._embedded():
+            if supervision.is_embedded():
                 adopt_orphans()  # the keeper, so that not even its exit status stays behind
                 embedded_postgres.ensure_running(conf.var_dir)
             startup.check_databases()
@@ -50,43 +49,7 @@ class Command(BaseCommand):
             # By its path: the gateway does not know the statistics, whose worker is watched.
             Service("task queue", [*manage, "qcluster"], watch=import_string(conf.worker_watch)()),
         )
-        announcement = Announcement(web, self)
-        keeper = Keeper(conf.var_dir) if self._embedded() else None
-
-        def tick() -> None:
-            announcement.tick()
-            if keeper is not None:
-                keeper.tick()
-
-        try:
-            return Supervisor(services, tick, self._keepers).run()
-        finally:
-            end_orphans(self._keepers)
-            embedded_postgres.leave(conf.var_dir)
-            end_orphans(self._keepers)
-
-    @staticmethod
-    def _keepers() -> tuple[int | None, ...]:
-        """Adopted, too, but others may be using them; the keeper ends them when nobody does."""
-        return embedded_postgres.keeper_pid(conf.var_dir), embedded_postgres.server_pid(conf.var_dir)
-
-    @staticmethod
-    def _embedded() -> bool:
-        return bool(getattr(settings, "EMBEDDED_POSTGRES", False))
-
-
-class Keeper:
-    """Brings the embedded server's keeper back when that one was killed."""
-
-    def __init__(self, var_dir: Path) -> None:
-        self.var_dir = var_dir
-        self.next_look = 0.0
-
-    def tick(self) -> None:
-        if time.monotonic() < self.next_look:
-            return
-        self.next_look = time.monotonic() + 1.0
-        embedded_postgres.revive(self.var_dir)
+        return supervision.run(services, Announcement(web, self).tick)
 
 
 class Announcement:

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, SystemCheckError
 
-from gateway import embedded_postgres
-from gateway.conf import conf
-from gateway.supervisor import Service, Supervisor, end_orphans
+from gateway import supervision
+from gateway.supervisor import Service
 from stats.worker_watch import Watch
 
 FAILURES = 10  # ends in a row without a sign of life; more than a minute with the pauses between
@@ -34,21 +32,5 @@ class Command(BaseCommand):
         except SystemCheckError as error:
             self.stderr.write(f"error: {error}")
             sys.exit(CONFIGURATION)
-        sys.exit(self._supervise())
-
-    def _supervise(self) -> int:
         command = [sys.executable, str(Path(sys.argv[0]).resolve()), "qcluster"]
-        service = Service("task queue", command, watch=Watch(), most_failures=FAILURES)
-        if not getattr(settings, "EMBEDDED_POSTGRES", False):
-            return Supervisor([service]).run()
-        try:
-            return Supervisor([service], lambda: embedded_postgres.revive(conf.var_dir), self._keepers).run()
-        finally:
-            end_orphans(self._keepers)
-            embedded_postgres.leave(conf.var_dir)
-            end_orphans(self._keepers)
-
-    @staticmethod
-    def _keepers() -> tuple[int | None, ...]:
-        """Adopted, maybe, but not ours to end: others may be using them."""
-        return embedded_postgres.keeper_pid(conf.var_dir), embedded_postgres.server_pid(conf.var_dir)
+        sys.exit(supervision.run([Service("task queue", command, watch=Watch(), most_failures=FAILURES)]))
