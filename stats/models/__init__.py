@@ -1,0 +1,35 @@
+"""What the consumer stores: events, statistics, dead letters, days, and how it is doing."""
+
+from stats.models.consumer import ConsumerHeartbeat
+from stats.models.days import ArchivedFile, TrafficDay
+from stats.models.dead_letters import DeadLetter
+from stats.models.events import Event
+from stats.models.reading import ApiToken, Snapshot
+from stats.models.rollups import (
+    PathStatsDaily,
+    PathStatsHourly,
+    Rollup,
+    TopValues,
+    TopValuesDaily,
+    TopValuesHourly,
+    TotalsDaily,
+    TotalsHourly,
+)
+
+__all__ = [
+    "ApiToken",
+    "ArchivedFile",
+    "ConsumerHeartbeat",
+    "DeadLetter",
+    "Event",
+    "PathStatsDaily",
+    "PathStatsHourly",
+    "Rollup",
+    "Snapshot",
+    "TopValues",
+    "TopValuesDaily",
+    "TopValuesHourly",
+    "TotalsDaily",
+    "TotalsHourly",
+    "TrafficDay",
+]
