@@ -59,7 +59,7 @@ def make_event(
         idempotent_id=generate_idempotent_id(timestamp, client_ip_hash, path, client.request_id),
         timestamp=timestamp,
         path=path,
-        route=route_of(path, request.resolver_match),
+        route=route_of(path, request.resolver_match, status),
         method=storable(request.method or "-", MAX_METHOD),
         # A view may set any number after the fact; the request is counted all the same.
         status=min(max(int(status), MIN_STATUS), MAX_STATUS),

@@ -19,6 +19,7 @@ from django.conf import settings
 
 MODES = ("queue", "dual", "legacy")
 JOURNAL_MODES = ("os", "fsync", "off")
+ESTIMATORS = ("sketch", "reservoir")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_EXCLUDE = (
@@ -27,6 +28,7 @@ DEFAULT_EXCLUDE = (
     "/healthz",
     "/readyz",
     "/metrics",
+    "/stats/api/",
     "/favicon.ico",
 )
 
@@ -106,6 +108,11 @@ class TrafficSettings:
         return str(self._get("STATS_MODE", "queue"))
 
     @property
+    def estimator(self) -> str:
+        """`STATS_ESTIMATOR`: `sketch` or `reservoir`, which new summaries are made by."""
+        return str(self._get("STATS_ESTIMATOR", "sketch"))
+
+    @property
     def linger(self) -> float:
         """`TRAFFIC_LINGER`: seconds an event waits for company, within the queue's bound."""
         wanted = float(self._get("TRAFFIC_LINGER", 0.2))
@@ -177,6 +184,46 @@ class TrafficSettings:
         return float(self._get("LEGACY_RETENTION_DAYS", 30))
 
     @property
+    def archive_events(self) -> bool:
+        """`ARCHIVE_EVENTS`: whether a day's events are archived before they are dropped."""
+        return bool(self._get("ARCHIVE_EVENTS", True))
+
+    @property
+    def archive_part_events(self) -> int:
+        """`ARCHIVE_PART_EVENTS`: events one file of the archive holds at most."""
+        return int(self._get("ARCHIVE_PART_EVENTS", 250_000))
+
+    @property
+    def archive_days(self) -> float:
+        """`ARCHIVE_RETENTION_DAYS`: days the archive of a dropped day is kept; 0: for ever."""
+        return float(self._get("ARCHIVE_RETENTION_DAYS", 0))
+
+    @property
+    def event_days(self) -> float:
+        """`EVENT_RETENTION_DAYS`: days the events of a day are kept after it and after its last arrival."""
+        return float(self._get("EVENT_RETENTION_DAYS", 3))
+
+    @property
+    def hourly_days(self) -> float:
+        """`HOURLY_RETENTION_DAYS`: days hourly statistics are kept; daily ones stay for ever."""
+        return float(self._get("HOURLY_RETENTION_DAYS", 90))
+
+    @property
+    def settled_letter_days(self) -> float:
+        """`DEAD_LETTER_RETENTION_DAYS`: days a dead letter is kept after it was redriven or discarded."""
+        return float(self._get("DEAD_LETTER_RETENTION_DAYS", 30))
+
+    @property
+    def unsettled_letter_days(self) -> float:
+        """`DEAD_LETTER_UNSETTLED_DAYS`: days a dead letter waits for a person; 0: for ever."""
+        return float(self._get("DEAD_LETTER_UNSETTLED_DAYS", 365))
+
+    @property
+    def task_days(self) -> float:
+        """`TASK_RETENTION_DAYS`: days django-q2's records of finished tasks are kept."""
+        return float(self._get("TASK_RETENTION_DAYS", 7))
+
+    @property
     def lease(self) -> float:
         """`TRAFFIC_LEASE`: seconds after which a claimed batch whose consumer vanished is due again."""
         return float(self._get("TRAFFIC_LEASE", 5.0))
@@ -197,9 +244,35 @@ class TrafficSettings:
         return int(self._get("TRAFFIC_TRANSACTION_EVENTS", 5_000))
 
     @property
+    def routes_per_hour(self) -> int:
+        """`STATS_ROUTES_PER_HOUR`: distinct routes an hour keeps; the rest is counted as `(other)`."""
+        return int(self._get("STATS_ROUTES_PER_HOUR", 1_000))
+
+    @property
+    def routes_per_day(self) -> int:
+        """`STATS_ROUTES_PER_DAY`: routes that daily statistics keep, the busiest; the rest is `(other)`."""
+        return int(self._get("STATS_ROUTES_PER_DAY", 5_000))
+
+    @property
+    def normalize_ids(self) -> bool:
+        """`STATS_NORMALIZE_IDS`: whether id-like segments of an unmatched path become `{id}`."""
+        return bool(self._get("STATS_NORMALIZE_IDS", True))
+
+    @property
+    def group_not_found(self) -> bool:
+        """`STATS_GROUP_NOT_FOUND`: whether unmatched requests answered with 404 share one route."""
+        return bool(self._get("STATS_GROUP_NOT_FOUND", True))
+
+    @property
     def trusted_proxies(self) -> tuple[Network | str, ...]:
         """`TRUSTED_PROXIES`: networks whose headers are believed; the word `unix` trusts Unix sockets."""
         return parse_networks(tuple(self._get("TRUSTED_PROXIES", ("127.0.0.0/8", "::1/128"))))
+
+    @property
+    def metrics_networks(self) -> tuple[Network | str, ...]:
+        """`METRICS_ALLOWED_NETWORKS`: peers that may read `/metrics` without a token; `unix` as above."""
+        entries = tuple(self._get("METRICS_ALLOWED_NETWORKS", ("127.0.0.0/8", "::1/128")))
+        return parse_networks(entries, "METRICS_ALLOWED_NETWORKS")
 
     @property
     def edge_id_headers(self) -> tuple[str, ...]:
@@ -245,8 +318,8 @@ class TrafficSettings:
 
 
 @lru_cache(maxsize=16)
-def parse_networks(entries: Sequence[str]) -> tuple[Network | str, ...]:
-    """`TRUSTED_PROXIES` as networks. Raises ValueError that names the entry."""
+def parse_networks(entries: Sequence[str], setting: str = "TRUSTED_PROXIES") -> tuple[Network | str, ...]:
+    """The setting's entries as networks. Raises ValueError that names the entry."""
     parsed: list[Network | str] = []
     for entry in entries:
         if entry == "unix":
@@ -255,7 +328,7 @@ def parse_networks(entries: Sequence[str]) -> tuple[Network | str, ...]:
         try:
             parsed.append(ipaddress.ip_network(entry, strict=False))
         except ValueError as error:
-            raise ValueError(f"TRUSTED_PROXIES: {entry!r} is no network: {error}") from None
+            raise ValueError(f"{setting}: {entry!r} is no network: {error}") from None
     return tuple(parsed)
 
 

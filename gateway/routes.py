@@ -10,9 +10,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from gateway.conf import conf
 from gateway.events import MAX_ROUTE, storable
 
 PLACEHOLDER = "{id}"
+NOT_FOUND = "(not found)"
 
 # A pattern that takes any rest of the path groups nothing.
 _CATCH_ALL = re.compile(r"<path:|\.[*+]")
@@ -29,12 +31,18 @@ _ID_LIKE = re.compile(
 )
 
 
-def route_of(path: str, resolver_match: Any) -> str:
-    """The route to count a request under; `resolver_match` is Django's, or None where nothing matched."""
+def route_of(path: str, resolver_match: Any, status: int = 200) -> str:
+    """The route to count a request under; `resolver_match` is Django's, or None where nothing matched.
+
+    What was answered with 404 and matched no pattern of its own is one route: the path is the client's
+    invention.
+    """
     pattern = getattr(resolver_match, "route", None)
     if pattern and not is_catch_all(pattern):
         return storable(readable_pattern(pattern), MAX_ROUTE)
-    return storable(normalize_path(path), MAX_ROUTE)
+    if status == 404 and conf.group_not_found:
+        return NOT_FOUND
+    return storable(normalize_path(path) if conf.normalize_ids else path, MAX_ROUTE)
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway import embedded_postgres
+from gateway.archive_url import archive_storage
 from gateway.conf import DEFAULT_EXCLUDE, kept_key, q_cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -100,6 +101,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_q",
+    # Serves the files of the API's documentation page, which otherwise come from a CDN.
+    "ninja",
     "gateway",
     "stats",
     "legacy_collector",
@@ -149,6 +152,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "archive": archive_storage(env.str("ARCHIVE_URL", default=""), VAR_DIR / "archive"),
 }
 
 # Headers and cookies. TLS ends at the proxy in front; what it says is believed only if asked for.
@@ -184,9 +188,23 @@ TRAFFIC_EDGE_ID_HEADERS = env.list("TRAFFIC_EDGE_ID_HEADERS", default=["CF-Ray"]
 TRAFFIC_STALE_SECONDS = env.float("TRAFFIC_STALE_SECONDS", default=20.0)
 TRAFFIC_LEASE = env.float("TRAFFIC_LEASE", default=5.0)
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"])
+METRICS_ALLOWED_NETWORKS = env.list("METRICS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 LEGACY_MAX_EVENTS = env.int("LEGACY_MAX_EVENTS", default=1_000_000)
 LEGACY_RETENTION_DAYS = env.float("LEGACY_RETENTION_DAYS", default=30)
+ARCHIVE_EVENTS = env.bool("ARCHIVE_EVENTS", default=True)
+ARCHIVE_PART_EVENTS = env.int("ARCHIVE_PART_EVENTS", default=250_000)
+ARCHIVE_RETENTION_DAYS = env.float("ARCHIVE_RETENTION_DAYS", default=0)
+EVENT_RETENTION_DAYS = env.float("EVENT_RETENTION_DAYS", default=3)
+HOURLY_RETENTION_DAYS = env.float("HOURLY_RETENTION_DAYS", default=90)
+DEAD_LETTER_RETENTION_DAYS = env.float("DEAD_LETTER_RETENTION_DAYS", default=30)
+DEAD_LETTER_UNSETTLED_DAYS = env.float("DEAD_LETTER_UNSETTLED_DAYS", default=365)
+TASK_RETENTION_DAYS = env.float("TASK_RETENTION_DAYS", default=7)
 STATS_MODE = env.str("STATS_MODE", default="queue")
+STATS_ESTIMATOR = env.str("STATS_ESTIMATOR", default="sketch")
+STATS_ROUTES_PER_HOUR = env.int("STATS_ROUTES_PER_HOUR", default=1_000)
+STATS_ROUTES_PER_DAY = env.int("STATS_ROUTES_PER_DAY", default=5_000)
+STATS_NORMALIZE_IDS = env.bool("STATS_NORMALIZE_IDS", default=True)
+STATS_GROUP_NOT_FOUND = env.bool("STATS_GROUP_NOT_FOUND", default=True)
 TEST_ENDPOINT = env.bool("TEST_ENDPOINT", default=DEBUG or EMBEDDED_POSTGRES)
 if "CLIENT_HASH_KEY" in os.environ:
     CLIENT_HASH_KEY = env.str("CLIENT_HASH_KEY")
@@ -214,6 +232,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # As many lines a request as its sender likes, a traceback each: a wrong Host, too many fields.
         "django.security": {"level": "CRITICAL"},
+        # Below that level it writes down the headers it signs, a session's token among them.
+        "botocore": {"level": "INFO"},
         # Two lines a task say nothing that our own batch lines don't.
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class StatsConfig(AppConfig):
@@ -8,5 +9,7 @@ class StatsConfig(AppConfig):
 
     def ready(self) -> None:
         from stats import bell
+        from stats.schedule import create_schedules
 
         bell.install()
+        post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")

@@ -76,6 +76,9 @@ def _create(day: date) -> None:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
         if cursor.fetchone()[0]:
             return
+        cursor.execute("SELECT FROM stats_trafficday WHERE day = %s AND sealed_at IS NOT NULL", [day])
+        if cursor.fetchone() is not None:
+            return  # nothing is stored for it any more
         # Names and bounds are made of digits above: identifiers can't be parameters.
         cursor.execute(f"CREATE TABLE {name} (LIKE stats_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
         cursor.execute(

@@ -52,6 +52,7 @@ def tally_up(held: Sequence[Claimed], batches: Mapping[int, Sorted], stored: Sto
     """Which batch an inserted id came from: the first that holds it."""
     unattributed = set(stored.inserted)
     colliding = {id(event) for event in stored.collisions}
+    late = {id(event) for event in stored.late}
     tallies = []
     for claimed in held:
         found = batches[claimed.id]
@@ -59,6 +60,8 @@ def tally_up(held: Sequence[Claimed], batches: Mapping[int, Sorted], stored: Sto
         for event in found.events:
             if id(event) in colliding:
                 tally.failures.append(_collision(event, claimed))
+            elif id(event) in late:
+                tally.failures.append(_late(event, claimed))
             elif event.idempotent_id in unattributed:
                 unattributed.discard(event.idempotent_id)
                 tally.inserted.append(event)
@@ -71,3 +74,8 @@ def tally_up(held: Sequence[Claimed], batches: Mapping[int, Sorted], stored: Sto
 def _collision(event: TrafficEvent, claimed: Claimed) -> Failure:
     error = f"idempotent_id: {event.idempotent_id} is stored for another path or request id"
     return Failure(encode(event), DeadLetter.Reason.COLLISION, error, claimed.deliveries)
+
+
+def _late(event: TrafficEvent, claimed: Claimed) -> Failure:
+    error = "timestamp: the events of its day are dropped, so it may have been counted already"
+    return Failure(encode(event), DeadLetter.Reason.LATE, error, claimed.deliveries)

@@ -17,3 +17,32 @@ def consume() -> None:
         drain()
     except Exception:
         logger.exception("Consumer failed; what is due stays in the queue")
+
+
+def roll_up_days() -> None:
+    """By the clock: see the command of that name."""
+    _start("roll_up_days")
+
+
+def apply_retention() -> None:
+    """By the clock: see the command of that name."""
+    _start("apply_retention")
+
+
+def refresh_snapshot() -> None:
+    """By the clock, so that it grows no older while nothing is counted."""
+    try:
+        from stats import snapshot
+
+        snapshot.refresh()
+    except Exception:
+        logger.exception("Snapshot not refreshed")
+
+
+def _start(command: str) -> None:
+    try:
+        from stats import background
+
+        background.start(command)
+    except Exception:
+        logger.exception("Not started: %s", command)

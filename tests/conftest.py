@@ -19,6 +19,10 @@ from stats import consumer as consumer_module
 from stats import partitions
 
 BOTH = ["default", "legacy"]
+ROLLUPS = (
+    *("stats_pathstatshourly", "stats_pathstatsdaily", "stats_totalshourly", "stats_totalsdaily"),
+    *("stats_topvalueshourly", "stats_topvaluesdaily", "stats_trafficday"),
+)
 NOON = 1_763_900_000_000  # ms: 2025-11-23, 12:13 UTC
 
 
@@ -32,7 +36,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def store(transactional_db: None, django_db_blocker: Any) -> Iterator[None]:
     """Empty tables in both databases, and a consumer that remembers nothing."""
     with connections["default"].cursor() as cursor:
-        cursor.execute("TRUNCATE stats_event, stats_pathstatshourly, stats_deadletter, gateway_queuedbatch")
+        cursor.execute("TRUNCATE stats_event, stats_deadletter, gateway_queuedbatch, " + ", ".join(ROLLUPS))
     partitions.forget()
     occupancy.count()
     yield

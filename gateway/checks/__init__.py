@@ -19,7 +19,7 @@
 | gateway.E018 | TRAFFIC_DRAIN_SECONDS is not under half the task's timeout                               |
 | gateway.E019 | TRAFFIC_LEASE is longer than the task's timeout                                          |
 | gateway.E020 | STATS_MODE is unknown                                                                    |
-| gateway.E021 | an entry of TRUSTED_PROXIES is no network                                                |
+| gateway.E021 | an entry of TRUSTED_PROXIES or METRICS_ALLOWED_NETWORKS is no network                    |
 | gateway.E022 | an entry of TRAFFIC_EXCLUDE is no prefix and no valid pattern                            |
 | gateway.E023 | a number (of seconds, events) has the wrong type or lies out of range                    |
 | gateway.E024 | a switch is neither True nor False                                                       |
@@ -28,6 +28,10 @@
 | gateway.E027 | TRAFFIC_EDGE_ID_HEADERS is no list of header names                                       |
 | gateway.E028 | CLIENT_HASH_KEY is no text                                                               |
 | gateway.E029 | TRAFFIC_JOURNAL is unknown                                                               |
+| gateway.E030 | STATS_ESTIMATOR is unknown                                                               |
+| gateway.E040 | a number of days (retention) or ARCHIVE_PART_EVENTS has the wrong type or is out of range |
+| gateway.E041 | what is derived from the events would be dropped before them                             |
+| gateway.E042 | STORAGES["archive"] can't be used, though events are to be archived                      |
 | gateway.W001 | the middleware is not in MIDDLEWARE: nothing is counted                                  |
 | gateway.W002 | the middleware is not the first: what stands before it is neither timed nor counted      |
 | gateway.W003 | CLIENT_HASH_KEY is empty: addresses can be worked out from a plain hash                  |
@@ -40,7 +44,7 @@
 A check reads what anyone may have written, so it believes no type and never raises.
 """
 
-from gateway.checks import capture, cluster, databases, deploy, queue, values  # noqa: F401  (each registers its own)
+from gateway.checks import capture, cluster, databases, deploy, queue, retention, values  # noqa: F401  (each registers its own)
 from gateway.checks.reading import TAG
 
 __all__ = ["TAG"]

@@ -13,12 +13,13 @@ from gateway.checks.reading import TAG, error, is_list, warning
 from gateway.conf import parse_networks
 
 MIDDLEWARE = "gateway.middleware.TrafficMiddleware"
+NETWORKS = ("TRUSTED_PROXIES", "METRICS_ALLOWED_NETWORKS")
 
 
 @register(TAG)
 def check_capture(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """E021, E022, W001, W002."""
-    problems = [error(21, text) for text in _bad_networks()]
+    problems = [error(21, text) for setting in NETWORKS for text in _bad_networks(setting)]
     problems += [error(22, f"TRAFFIC_EXCLUDE: {text}") for text in _bad_exclusions()]
     middleware = getattr(settings, "MIDDLEWARE", ())
     middleware = list(middleware) if is_list(middleware) else []
@@ -30,17 +31,17 @@ def check_capture(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     return problems
 
 
-def _bad_networks() -> Iterator[str]:
-    entries = getattr(settings, "TRUSTED_PROXIES", ())
+def _bad_networks(setting: str) -> Iterator[str]:
+    entries = getattr(settings, setting, ())
     if not is_list(entries):
-        yield f"TRUSTED_PROXIES: {entries!r} is no list of networks"
+        yield f"{setting}: {entries!r} is no list of networks"
         return
     for entry in entries:
         if not isinstance(entry, str):
-            yield f"TRUSTED_PROXIES: {entry!r} is no text"
+            yield f"{setting}: {entry!r} is no text"
             continue
         try:
-            parse_networks((entry,))
+            parse_networks((entry,), setting)
         except ValueError as error:
             yield str(error)
 

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, register
 from django.utils.module_loading import import_string
 
 from gateway.checks.reading import TAG, error, is_list, is_number, read, warning
-from gateway.conf import JOURNAL_MODES, MODES, conf
+from gateway.conf import ESTIMATORS, JOURNAL_MODES, MODES, conf
 
 MISSING = object()
 
@@ -31,8 +31,13 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_RETRY_DELAY": (float, 0.01, 3600),
     "TRAFFIC_DRAIN_SECONDS": (float, 0.1, 3600),
     "TRAFFIC_TRANSACTION_EVENTS": (int, 1, 1_000_000),
+    "STATS_ROUTES_PER_HOUR": (int, 1, 1_000_000),
+    "STATS_ROUTES_PER_DAY": (int, 1, 1_000_000),
 }
-SWITCHES = ("TRAFFIC_ENABLED", "TRAFFIC_LOG_EVENTS", "TEST_ENDPOINT")
+SWITCHES = (
+    *("TRAFFIC_ENABLED", "TRAFFIC_LOG_EVENTS", "TEST_ENDPOINT"),
+    *("STATS_NORMALIZE_IDS", "STATS_GROUP_NOT_FOUND", "ARCHIVE_EVENTS"),
+)
 
 
 @register(TAG)
@@ -52,6 +57,8 @@ def _bad_numbers() -> Iterator[CheckMessage]:
 def _bad_words() -> Iterator[CheckMessage]:
     if conf.mode not in MODES:
         yield error(20, f"STATS_MODE: {conf.mode!r} is none of {', '.join(MODES)}")
+    if conf.estimator not in ESTIMATORS:
+        yield error(30, f"STATS_ESTIMATOR: {conf.estimator!r} is none of {', '.join(ESTIMATORS)}")
     if conf.journal not in JOURNAL_MODES:
         yield error(29, f"TRAFFIC_JOURNAL: {conf.journal!r} is none of {', '.join(JOURNAL_MODES)}")
     for name in SWITCHES:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.events import MAX_ROUTE
-from gateway.routes import PLACEHOLDER, normalize_path, route_of
+from gateway.routes import NOT_FOUND, PLACEHOLDER, normalize_path, route_of
 
 
 def view(request, **kwargs):
@@ -48,6 +48,22 @@ def test_a_matched_pattern_is_the_route_unless_it_takes_any_rest(requested, rout
 def test_an_unmatched_path_is_its_own_route():
     assert route_of("/wp-login.php", None) == "/wp-login.php"
     assert route_of("/orders/17", None) == "/orders/{id}"
+
+
+def test_unmatched_requests_that_were_not_found_share_a_route(settings):
+    catch_all = SimpleNamespace(route="<path:rest>")
+    assert {route_of(path, match, 404) for path in ("/a", "/b/1") for match in (None, catch_all)} == {
+        NOT_FOUND
+    }
+    assert route_of("/orders/17", SimpleNamespace(route="orders/<int:pk>"), 404) == "/orders/<int:pk>"
+
+    settings.STATS_GROUP_NOT_FOUND = False
+    assert route_of("/b/1", None, 404) == "/b/{id}"
+
+
+def test_ids_are_left_in_the_path_where_that_is_wanted(settings):
+    settings.STATS_NORMALIZE_IDS = False
+    assert route_of("/orders/17", None) == "/orders/17"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Response times in an Apache DataSketches REQ sketch, once the list of them has grown long.
+
+REQ: Cormode, Karnin, Liberty, Thaler, Veselý, "Relative Error Streaming Quantiles", PODS 2021. Its error
+shrinks towards the high ranks, where p95 and p99 lie: docs/estimators.md has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import datasketches
+import numpy as np
+
+from stats.estimators import codes
+from stats.estimators.figures import CONFIDENCE
+from stats.estimators.frame import LATENCY_SKETCH
+from stats.estimators.latency import LatencySummary
+from stats.estimators.packed import Values, read_values, write_values
+
+K = 12  # accuracy and size of a sketch
+SAMPLES = 1_000  # quantiles that stand for a sketch in a reservoir
+
+
+class SketchLatency(LatencySummary):
+    """Quantiles of any number of values from 2 to 4 kB."""
+
+    kind = LATENCY_SKETCH
+    capacity = 512
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sketch: datasketches.req_ints_sketch | None = None
+
+    def samples(self) -> Values:
+        if self._sketch is None:
+            return self._values
+        ranks = (np.arange(SAMPLES) + 0.5) / SAMPLES
+        middles = [codes.middle(code) for code in self._sketch.get_quantiles(ranks.tolist(), True)]
+        return np.clip(middles, self._low, self._high).astype(np.float32)
+
+    def _take(self, values: Values) -> None:
+        self._opened().update(codes.encode(values))
+
+    def _join(self, other: LatencySummary) -> None:
+        sketch = self._opened()
+        if isinstance(other, SketchLatency):
+            assert other._sketch is not None
+            sketch.merge(other._sketch)
+            self._sampled += other._sampled
+        else:
+            samples = other.samples()
+            _repeat_into(sketch, samples, other.count)
+            self._sampled += other.count**2 / len(samples)
+
+    def _opened(self) -> datasketches.req_ints_sketch:
+        """The sketch, which takes over the list if it does not exist yet."""
+        if self._sketch is None:
+            self._sketch = _new_sketch(self._values)
+            self._values = self._values[:0]
+        return self._sketch
+
+    def _estimate(self, rank: float) -> tuple[float, float, float]:
+        sketch = self._sketch
+        assert sketch is not None
+        blur = CONFIDENCE * math.sqrt(rank * (1 - rank) * self._sampled) / self.count
+        below = rank - sketch.get_rank_lower_bound(rank, CONFIDENCE)
+        above = sketch.get_rank_upper_bound(rank, CONFIDENCE) - rank
+        first = sketch.get_quantile(max(0.0, rank - math.hypot(below, blur)), True)
+        last = sketch.get_quantile(min(1.0, rank + math.hypot(above, blur)), True)
+        value = codes.middle(sketch.get_quantile(rank, True))
+        return value, codes.lower_edge(first), codes.lower_edge(last + 1)
+
+    def _payload(self) -> bytes:
+        if self._sketch is None:
+            return write_values(self._values)
+        return zlib.compress(self._sketch.serialize(), 1)
+
+    def _load(self, payload: bytes) -> None:
+        if self.count <= self.capacity:
+            self._values = read_values(payload, self.count)
+            return
+        self._sketch = datasketches.req_ints_sketch.deserialize(_inflate(payload))
+        if self._sketch.n != self.count:
+            raise ValueError(f"a sketch of {self._sketch.n} values where {self.count} were counted")
+
+
+def _new_sketch(values: Values) -> datasketches.req_ints_sketch:
+    sketch = datasketches.req_ints_sketch(K, True)
+    sketch.update(codes.encode(values))
+    return sketch
+
+
+def _inflate(payload: bytes) -> bytes:
+    try:
+        return zlib.decompress(payload)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+
+
+def _repeat_into(sketch: datasketches.req_ints_sketch, samples: Values, count: int) -> None:
+    """Makes `samples` stand for `count` values: as often as that by doubling, and some once more."""
+    times, rest = divmod(count, len(samples))
+    power = _new_sketch(samples)
+    while times:
+        if times & 1:
+            sketch.merge(power)
+        power.merge(datasketches.req_ints_sketch.deserialize(power.serialize()))
+        times >>= 1
+    spread = np.arange(rest) * len(samples) // max(rest, 1)
+    sketch.update(codes.encode(np.sort(samples)[spread]))
