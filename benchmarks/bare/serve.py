@@ -21,9 +21,9 @@ def main() -> int:
     django.setup()
     from django.core.management import call_command
 
-    from gateway import startup
+    from gateway import startup, supervision
     from gateway.management.commands.serve import Announcement, Command
-    from gateway.supervisor import Service, Supervisor
+    from gateway.supervisor import Service
 
     web = startup.Web.from_settings(settings.WEB_SERVER)
     try:
@@ -37,10 +37,8 @@ def main() -> int:
         Service("web server", startup.gunicorn_command(web, settings.VAR_DIR, sys.executable)),
         Service("task queue", [sys.executable, str(ROOT / "manage.py"), "qcluster", "--skip-checks"]),
     )
-    try:
-        return Supervisor(services, Announcement(web, Command()).tick).run()
-    finally:
-        embedded_postgres.leave(settings.VAR_DIR)
+    # With the embedded server brought back as ours is: its keeper's death is not what is compared.
+    return supervision.run(services, Announcement(web, Command()).tick)
 
 
 if __name__ == "__main__":
