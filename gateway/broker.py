@@ -1,7 +1,8 @@
 """django-q2's ORM broker, with patience for a database that is away.
 
 With the stock one the pusher sleeps ten seconds and dies when the queue can't be read, and the monitor dies
-at once when a task can't be acknowledged; each is missing until somebody makes a new one.
+at once when a task can't be acknowledged; each is missing until somebody makes a new one. The pusher also
+dies of a task that is signed well but can't be unpickled, again and again, whenever its lock ends.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from django.db import Error, connections
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+
+from gateway.logs import printable
 
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
 COMPLAINT_SECONDS = 30.0  # an outage is a line now and then
+TASK_KEYS = {"id", "name", "func", "args", "kwargs"}  # without one of them a process of the cluster dies
 
 
 class PatientBroker(ORM):
@@ -46,7 +51,15 @@ class PatientBroker(ORM):
             self._complain("Task queue can't be read", error)
             time.sleep(PAUSE_SECONDS)
             return None
-        return tasks
+        return [task for task in tasks or () if self._keep(*task)]
+
+    def _keep(self, task_id: int, payload: Any) -> bool:
+        """Whether a task can be read. One that can't can never run, and is deleted."""
+        reason = _unreadable(payload)
+        if reason:
+            logger.error("Task %d can't be read, so it can't ever run, and is dropped: %s", task_id, reason)
+            self.delete(task_id)
+        return not reason
 
     def delete(self, task_id: int) -> None:
         try:
@@ -59,3 +72,15 @@ class PatientBroker(ORM):
         if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
             self._complained_at = time.monotonic()
             logger.warning("%s: %s", what, " ".join(str(error).split()))
+
+
+def _unreadable(payload: Any) -> str:
+    """Why the pusher could not hand this task on; empty if it could."""
+    try:
+        task = SignedPackage.loads(payload)
+    except Exception as error:  # noqa: BLE001  (to unpickle is to run what others wrote)
+        return f"{type(error).__name__}: {printable(str(error)):.200}"
+    if not isinstance(task, dict):
+        return f"it holds no task, but {type(task).__name__}"
+    missing = sorted(TASK_KEYS - task.keys())
+    return f"it has no {', '.join(missing)}" if missing else ""

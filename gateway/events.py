@@ -6,6 +6,7 @@ before it becomes an event (`storable`), so that nothing a request holds can mak
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -25,6 +26,12 @@ MAX_USER_AGENT = 512
 MAX_RESPONSE_TIME = 7 * 86_400_000.0  # ms; a stream may stay open for days
 MAX_BYTES = 2**40  # an hour's sum of some million such answers still fits into a bigint
 MIN_STATUS, MAX_STATUS = 100, 599
+MAX_TOLERATED = 20_000_000  # bytes of a broken batch that are searched for its events; some seconds' work
+
+# A string, which at the end of the text may lack its own end, or what stands outside of strings. Possessive,
+# so that no text makes it look twice at anything.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
+_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1, b",": 0}
 
 
 class InvalidEvent(ValueError):
@@ -95,11 +102,42 @@ def decode(payload: bytes | str | msgspec.Raw) -> TrafficEvent:
 
 
 def split_batch(payload: bytes | str) -> list[bytes]:
-    """The encoded events of a JSON array, each still as received. Raises UndecodableEvent."""
+    """The encoded events of an array, each still as received; one that is no JSON spoils no other.
+
+    Raises UndecodableEvent for what is no array.
+    """
     try:
         return [bytes(raw) for raw in _splitter.decode(payload)]
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except UnicodeError as error:
         raise UndecodableEvent(f"batch is no JSON array: {error}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        parts = _between_commas(payload if isinstance(payload, bytes) else payload.encode())
+        if not parts:
+            raise UndecodableEvent(f"batch is no JSON array: {error}") from None
+        return parts
+
+
+def _between_commas(payload: bytes) -> list[bytes] | None:
+    """What stands between the commas of one array, read by its strings and brackets alone.
+
+    They are found however wrong the values between them are (NaN, a lone surrogate, any nesting), which a
+    JSON scanner, however tolerant, stumbles over. None if they don't make one array, or in too large a text.
+    """
+    text = payload.strip()
+    if len(text) > MAX_TOLERATED or not (text.startswith(b"[") and text.endswith(b"]")):
+        return None
+    parts, depth, start = [], 0, 1
+    for token in _STRUCTURE.finditer(text):
+        step = _STEPS.get(token[0])
+        if step is None:
+            continue
+        depth += step
+        if depth == 0 or (depth == 1 and step == 0):
+            parts.append(text[start : token.start()].strip())
+            start = token.end()
+        if depth == 0:
+            break
+    return [part for part in parts if part] if depth == 0 and start == len(text) else None
 
 
 def fields_of(payload: bytes | str) -> dict[str, Any] | None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.http import Http404
+from django.urls import include, path, re_path
+from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
 
 from gateway import views
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
+    # Django's "view on site", which no page here offers, asks the database for whatever the path says.
+    re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("favicon.ico", views.favicon, name="favicon"),
+    path("", include("stats.urls")),
     path("api/test", views.api_test, name="api_test"),
     # Not `<path:…>`, which takes neither an empty rest nor a line break; a replayed path may have both.
     re_path(r"^api/test/.*", views.api_test),

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
@@ -25,13 +26,29 @@ MAX_SIZE = 1_000_000  # bytes
 WITHOUT_BODY = (204, 205, 304)
 
 
+def bodiless_head(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """HEAD tells the length and sends nothing: not every server takes the body away by itself."""
+
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        if request.method == "HEAD" and response.status_code not in WITHOUT_BODY:
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
+        return response
+
+    return answer
+
+
 @never_cache
+@bodiless_head
 def healthz(request: HttpRequest) -> JsonResponse:
     """Whether this process answers at all. Asks nothing else."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
+@bodiless_head
 def readyz(request: HttpRequest) -> JsonResponse:
     """Whether the system can do its work: 200, or 503 and what can't."""
     until = time.monotonic() + READY_SECONDS
@@ -107,6 +124,7 @@ def _delay(text: str) -> float:
 
 
 @csrf_exempt
+@bodiless_head
 def api_test(request: HttpRequest) -> HttpResponse:
     """Answers any method on any path below `/api/test` as the caller asks; 404 unless `TEST_ENDPOINT`."""
     if not conf.test_endpoint:
@@ -119,12 +137,7 @@ def api_test(request: HttpRequest) -> HttpResponse:
     body = _body(request, wish)
     if wish.status in WITHOUT_BODY:
         return HttpResponse(status=wish.status)
-    response = HttpResponse(body, content_type="application/json", status=wish.status)
-    if request.method == "HEAD":
-        # Not every server takes the body away by itself.
-        response["Content-Length"] = str(len(body))
-        response.content = b""
-    return response
+    return HttpResponse(body, content_type="application/json", status=wish.status)
 
 
 def _body(request: HttpRequest, wish: Wish) -> bytes:

@@ -23,7 +23,7 @@ from gateway.queue import Claimed
 from stats import dead_letters, heartbeat, partitions, triage
 from stats.breaker import Breaker
 from stats.dead_letters import Failure
-from stats.errors import is_environment, is_transient, one_line
+from stats.errors import is_environment, is_timeout, is_transient, one_line
 from stats.models import DeadLetter
 from stats.store import store
 from stats.tally import tally_up
@@ -102,7 +102,8 @@ class Consumer:
 
     def _failed(self, claims: list[Claimed], error: Exception) -> None:
         reason = one_line(error)
-        if is_environment(error):
+        # What takes too long together may not singly; otherwise it would be given back together for ever.
+        if is_environment(error) and not (is_timeout(error) and len(claims) > 1):
             self.owed.append((claims, reason))
             raise EnvironmentFailed(reason) from error
         logger.warning("Batches failed: %s | %s", [claimed.id for claimed in claims], printable(reason))
@@ -176,8 +177,8 @@ def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], to
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
         for claimed in held:
             found = batches[claimed.id]
-            if found.future:
-                queue.put_off(claimed, found.future, "waits for its time", found.future_seconds)
+            if found.later:
+                queue.put_off(claimed, found.later, found.later_why, found.later_seconds)
         queue.finish(held)
         heartbeat.beat(
             batches=len(held),

@@ -12,6 +12,8 @@ from django.db import InterfaceError, OperationalError
 # Simply tried again: the same transaction would succeed by itself.
 TRANSIENT: Final = ("40001", "40P01")  # serialization failure, deadlock
 
+TIMED_OUT: Final = "57014"  # statement timeout
+
 ENVIRONMENT: Final = (
     "08",  # connection
     "25",  # transaction state: read-only (a standby), idle or transaction time-out
@@ -36,6 +38,11 @@ def sqlstate(error: BaseException) -> str | None:
 def is_transient(error: BaseException) -> bool:
     """Whether the same transaction is simply to be tried again."""
     return sqlstate(error) in TRANSIENT
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether the work took too long; less of it may not."""
+    return sqlstate(error) == TIMED_OUT
 
 
 def is_environment(error: BaseException) -> bool:

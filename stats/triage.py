@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway import queue
 from gateway.events import InvalidEvent, TrafficEvent, UndecodableEvent, decode, fields_of, split_batch
 from gateway.idempotency import FIRST_TIMESTAMP
 from gateway.queue import Claimed
@@ -19,8 +20,9 @@ class Sorted:
     """A batch taken apart."""
 
     events: list[TrafficEvent] = field(default_factory=list)
-    future: list[bytes] = field(default_factory=list)
-    future_seconds: float = 0.0  # until the last of them may be counted
+    later: list[bytes] = field(default_factory=list)
+    later_seconds: float = 0.0  # until the last of them may be counted
+    later_why: str = "waits for its time"
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -31,6 +33,9 @@ def sort(claimed: Claimed) -> Sorted:
         payloads = split_batch(claimed.payload)
     except UndecodableEvent as error:
         found.failures.append(_failure(claimed, claimed.payload, error))
+        return found
+    if not queue.fits(payloads):
+        found.later, found.later_why = payloads, "taken apart: more than fits into one batch"
         return found
     for payload in payloads:
         try:
@@ -53,9 +58,9 @@ def _put_off(found: Sorted, claimed: Claimed, payload: bytes, ahead: float) -> N
         error = f"timestamp: {ahead / 1000:.0f} s ahead of the database's clock, for an hour"
         found.failures.append(Failure(payload, DeadLetter.Reason.FUTURE, error, claimed.deliveries))
         return
-    found.future.append(payload)
+    found.later.append(payload)
     wait = min(patience, (ahead - FUTURE_TOLERANCE_MS) / 1000)
-    found.future_seconds = max(found.future_seconds, wait)
+    found.later_seconds = max(found.later_seconds, wait)
 
 
 def _failure(claimed: Claimed, payload: bytes | str, error: InvalidEvent) -> Failure:

@@ -9,20 +9,22 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from gateway.admin.lookups import CarefulLookups
+
 # A project of one's own may have registered other pages, or have another user model.
 for _model in (User, Group):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
 
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(CarefulLookups, DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     compressed_fields = False  # labels above: the permission boxes need the width
 
 
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(CarefulLookups, DjangoGroupAdmin, ModelAdmin):
     compressed_fields = False
 
 

@@ -14,6 +14,9 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Events", "swap_vert", "stats.event"),
             ("Hourly statistics", "bar_chart", "stats.pathstatshourly"),
+            ("Daily statistics", "calendar_month", "stats.pathstatsdaily"),
+            ("Days", "event_available", "stats.trafficday"),
+            ("Archive", "archive", "stats.archivedfile"),
         ),
     ),
     (
@@ -45,6 +48,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Users", "person", "auth.user"),
             ("Groups", "group", "auth.group"),
+            ("API tokens", "key", "stats.apitoken"),
         ),
     ),
 )

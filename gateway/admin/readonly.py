@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import ModelAdmin
 
 from gateway.admin.indexed_list import IndexedList
+from gateway.admin.lookups import CarefulLookups
 from gateway.admin.paginator import CappedPaginator
 from gateway.admin.search import SearchError
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(CarefulLookups):
     """Lists and details without add, change and delete, and no query that reads a whole table."""
 
     actions: ClassVar[Sequence[Any]] = ()
@@ -53,11 +53,6 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[IndexedList]:
         return IndexedList
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # Django lets a URL filter by any column; here only those that are offered.
-        offered = {getattr(choice, "parameter_name", choice) for choice in self.list_filter}
-        return lookup.partition("__")[0] in offered
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -80,5 +75,9 @@ class ReadOnlyAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {"show_history": self.keeps_history, **(extra_context or {})}
+        context = {**self.detail_context(request), **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def detail_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What the detail page's template needs beside the row."""
+        return {"show_history": self.keeps_history}

@@ -47,6 +47,11 @@ class Period:
         first = _moment(self.start // HOUR * HOUR)
         return Q(**{f"{column}__gte": first, f"{column}__lt": _moment(self.end)})
 
+    def on_days(self, column: str) -> Q:
+        """Days that lie in this period, or that this period lies in."""
+        first, last = _moment(self.start), _moment(self.end - 1)
+        return Q(**{f"{column}__gte": first.date(), f"{column}__lte": last.date()})
+
 
 @dataclass(frozen=True)
 class Query:

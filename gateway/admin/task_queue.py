@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from gateway.admin import text
+from gateway.admin.lookups import CarefulLookups
 from gateway.admin.readonly import ReadOnlyAdmin
 
 for _model in (OrmQ, Schedule, Success, Failure):
@@ -154,7 +155,7 @@ admin.site.register(Failure, FinishedTaskAdmin)
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(DjangoQScheduleAdmin, ModelAdmin):
+class ScheduleAdmin(CarefulLookups, DjangoQScheduleAdmin, ModelAdmin):
     """When something runs may be changed by who has the permission; what runs only by superusers.
 
     A schedule names any function of any module: to add one is to run code.

@@ -9,7 +9,8 @@ failed, `give_back`.
 """
 
 from gateway.queue.attendance import Depth, depth, is_due, is_unattended
-from gateway.queue.deliveries import Claimed, claim, finish, give_back, halve, hold, put_off, retry
+from gateway.queue.deliveries import Claimed, claim, finish, give_back, hold, retry
+from gateway.queue.parts import fits, halve, put_off
 from gateway.queue.sending import QueueRefused, enqueue, ring, send, send_unreadable
 from gateway.queue.transactions import lock_key
 
@@ -21,6 +22,7 @@ __all__ = [
     "depth",
     "enqueue",
     "finish",
+    "fits",
     "give_back",
     "halve",
     "hold",

@@ -11,7 +11,6 @@ from typing import Any
 from django.db import connections
 
 from gateway.conf import conf
-from gateway.events import encode_batch
 from gateway.queue.transactions import (
     WORK_SECONDS,
     bounded_transaction,
@@ -21,6 +20,7 @@ from gateway.queue.transactions import (
 )
 
 CANDIDATES = 200  # rows a claim looks at
+CLAIM_BYTES = 32_000_000  # payload that is claimed together at most: `events` is only what its sender said
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def claim(*, probe: bool = False) -> list[Claimed]:
         exclude_other_consumers(cursor)
         cursor.execute(
             """
-            SELECT id, events, deliveries > 0 FROM gateway_queuedbatch
+            SELECT id, events, octet_length(payload), deliveries > 0 FROM gateway_queuedbatch
             WHERE visible_at <= clock_timestamp()
             ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
             """,
@@ -78,15 +78,17 @@ def claim(*, probe: bool = False) -> list[Claimed]:
         return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
 
 
-def _choose(candidates: Sequence[tuple[int, int, bool]], limit: int) -> list[int]:
+def _choose(candidates: Sequence[tuple[int, int, int, bool]], limit: int) -> list[int]:
     """The head of the queue alone if it must be, otherwise with as many whole batches as fit."""
     chosen: list[int] = []
-    events = 0
-    for batch_id, size, alone in candidates:
-        if chosen and (alone or events + size > limit):
+    events = size = 0
+    for batch_id, batch_events, batch_size, alone in candidates:
+        is_full = events + batch_events > limit or size + batch_size > CLAIM_BYTES
+        if chosen and (alone or is_full):
             continue
         chosen.append(batch_id)
-        events += size
+        events += batch_events
+        size += batch_size
         if alone:
             break
     return chosen
@@ -132,40 +134,6 @@ def give_back(claims: Sequence[Claimed], error: str, delay: float, *, failed: bo
         " ELSE first_failed_at END,"
         " visible_at = clock_timestamp() + make_interval(secs => %s) WHERE id = ANY(%s) AND claim = %s",
         [error, failed, delay, *_keys(claims)],
-    )
-
-
-def halve(claimed: Claimed, events: Sequence[bytes], error: str) -> None:
-    """Replaces the batch by its two halves, each to be delivered once more; in the caller's transaction."""
-    middle = len(events) // 2
-    finish([claimed])
-    for half in (events[:middle], events[middle:]):
-        _insert_part(claimed, half, error, deliveries=claimed.deliveries, more=1)
-
-
-def put_off(claimed: Claimed, events: Sequence[bytes], reason: str, delay: float) -> None:
-    """Queues some of the batch's events anew, to be delivered `delay` seconds from now."""
-    _insert_part(claimed, events, reason, deliveries=0, more=conf.queue.max_retries + 1, delay=delay)
-
-
-def _insert_part(
-    claimed: Claimed, events: Sequence[bytes], error: str, *, deliveries: int, more: int, delay: float = 0.0
-) -> None:
-    execute(
-        "INSERT INTO gateway_queuedbatch (payload, events, deliveries, max_deliveries, created_at,"
-        " first_failed_at, origin, last_error, visible_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))",
-        [
-            encode_batch(events).decode(),
-            len(events),
-            deliveries,
-            deliveries + more,
-            claimed.created_at,
-            claimed.first_failed_at,
-            claimed.origin,
-            error,
-            delay,
-        ],
     )
 
 

@@ -122,15 +122,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         self._settle(request, DeadLetter.objects.filter(pk=letter.pk), verb)
         return redirect("admin:stats_deadletter_change", letter.pk)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        context = {"may_settle": self.has_settle_permission(request), **(extra_context or {})}
-        return super().changeform_view(request, object_id, form_url, context)
+    def detail_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().detail_context(request), "may_settle": self.has_settle_permission(request)}
 
     def _settle(self, request: HttpRequest, letters: QuerySet[DeadLetter], verb: Verb) -> None:
         by = request.user.get_username()

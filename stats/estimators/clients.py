@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from stats.estimators.figures import Distinct
-from stats.estimators.frame import CorruptSummary, seal, unseal
+from stats.estimators.frame import UNREADABLE, CorruptSummary, seal, unseal
 from stats.estimators.packed import NO_HASHES, Hashes, read_hashes, write_hashes
 
 HASH_DIGITS = 16
@@ -73,7 +73,7 @@ class ClientSummary(ABC):
                 summary._hashes = read_hashes(payload, cls.capacity)
             else:
                 summary._load(payload)
-        except (ValueError, RuntimeError, struct.error) as error:
+        except UNREADABLE as error:
             raise CorruptSummary(f"{cls.kind!r} summary can't be read: {error}") from error
         return summary
 

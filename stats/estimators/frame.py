@@ -1,7 +1,8 @@
 """What every stored summary begins with: its kind, its version and a checksum.
 
 A row says by itself what it holds, so rows written under another `STATS_ESTIMATOR` are still read. The
-checksum stands before the libraries that parse the rest in C++: they get only what was written here.
+checksum stands before the library that parses the rest in C++, which trusts its input: damaged bytes can
+make it crash the process. (It guards against damage, not against someone who may write these tables.)
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import zlib
 VERSION = 1
 LATENCY_SKETCH, LATENCY_RESERVOIR = b"LS", b"LR"
 CLIENT_SKETCH, CLIENT_MINIMUM = b"CS", b"CM"
+
+# What unpacking and the library raise for a body that they can't read.
+UNREADABLE = (ValueError, RuntimeError, IndexError, MemoryError, struct.error)
 
 _HEAD = struct.Struct("<2sBI")  # kind, version, CRC-32 of all else
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stats.estimators.figures import Quantile, nearest_rank
-from stats.estimators.frame import CorruptSummary, seal, unseal
+from stats.estimators.frame import UNREADABLE, CorruptSummary, seal, unseal
 from stats.estimators.packed import NO_VALUES, Values, as_float
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -98,7 +98,7 @@ class LatencySummary(ABC):
             mixed, summary.count, summary._low, summary._high, summary._sampled = _HEAD.unpack_from(body)
             summary.is_mixed = bool(mixed)
             summary._load(body[_HEAD.size :])
-        except (ValueError, RuntimeError, struct.error) as error:
+        except UNREADABLE as error:
             raise CorruptSummary(f"{cls.kind!r} summary can't be read: {error}") from error
         return summary
 

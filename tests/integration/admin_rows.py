@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
@@ -12,8 +12,9 @@ from gateway import queue
 from gateway.events import TrafficEvent, encode
 from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.collector import collect
+from stats import daily
 from stats.consumer import drain
-from stats.models import DeadLetter
+from stats.models import ArchivedFile, DeadLetter, TrafficDay
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -65,6 +66,19 @@ def fill() -> None:
     queue.send([encode(hostile())])
     queue.enqueue([(payload, 1) for payload in _poison()])
     drain()
+    for day in TrafficDay.objects.values_list("day", flat=True):
+        daily.roll_up(day)
+    ArchivedFile.objects.create(
+        day=date(2025, 11, 23),
+        part=1,
+        name="events/2025/11/23/part-0001.parquet",
+        events=120,
+        bytes=9_876,
+        sha256="ab" * 32,
+        first_id=event(1).idempotent_id,
+        last_id=event(119).idempotent_id,
+        day_version=1,
+    )
     DeadLetter.objects.filter(pk=DeadLetter.objects.order_by("pk")[3].pk).update(
         traceback='Traceback (most recent call last):\n  File "stats/store.py", line 92, in store\n' + SCRIPT
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.admin import site as admin_site
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -135,6 +136,78 @@ def test_nothing_can_be_added_changed_or_deleted(admin, rows, model):
     assert [admin.post(address, {"post": "yes"}).status_code for address in addresses] == [403, 403, 403]
     admin.post(url(model), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
     assert model._default_manager.count() == before
+
+
+# --- addresses that no page links to ---------------------------------------------------------------
+
+REGISTERED = [*LISTED, User, Group]
+ABSURD_IDS = ["%00", "_00", "a%00b", "9" * 40, "9" * 5000, "-1", "a" * 3000, "%ED%A0%80", "%F0%9F%98%80", "."]
+ABSURD_VALUES = ["%00", "a%00", "9" * 40, "9" * 5000, "-1", "a" * 3000, "%ED%A0%80", "("]
+
+
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("view", ["change", "history", "delete"])
+def test_an_id_that_no_row_can_have_is_an_id_that_no_row_has(admin, rows, model, view):
+    for absurd in ABSURD_IDS:
+        response = admin.get(f"{url(model)}{absurd}/{view}/")
+        if model in READ_ONLY and view == "delete":
+            assert response.status_code in (302, 403), absurd
+        else:
+            assert (response.status_code, response["Location"]) == (302, reverse("admin:index")), absurd
+
+
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model.__name__)
+def test_a_list_filtered_by_anything_is_empty_or_refused(admin, rows, model):
+    offered = {getattr(one, "parameter_name", one) for one in admin_site._registry[model].list_filter}
+    others = {field.name for field in model._meta.get_fields()} - offered | {"nothing"}
+    lookups = ("", "__exact", "__in", "__isnull", "__regex", "__id__exact", "__gt")
+    queries = [f"{name}{lookup}={value}" for name in offered for lookup in lookups for value in ABSURD_VALUES]
+    queries += [f"{name}{lookup}=%00" for name in others for lookup in ("", "__contains")]
+    for query in queries:
+        assert admin.get(f"{url(model)}?{query}").status_code in (200, 302, 400), query
+
+
+@pytest.mark.parametrize(
+    "query", ["state__exact=%00", "reason__exact=%00", f"state__exact={'a' * 3000}", "reason=%00"]
+)
+def test_a_filter_that_finds_nothing_shows_an_empty_list(admin, letter, query):
+    response = admin.get(f"{url(DeadLetter)}?{query}")
+    assert (response.status_code, results(response)) == (200, [])
+
+
+@pytest.mark.parametrize("selected", ["\x00", "x", "9" * 40, "9" * 5000, "-1"])
+def test_an_action_on_a_letter_that_cannot_be_does_nothing(admin, letter, selected):
+    form = {"action": "discard_selected", "_selected_action": [selected], "index": 0}
+    assert admin.post(url(DeadLetter), form).status_code in (302, 400)
+    letter.refresh_from_db()
+    assert letter.state == "dead"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "login/?next=%00",
+        "?%00=%00",
+        "search/?s=%00",
+        "autocomplete/?term=%00&app_label=%00&model_name=x&field_name=x",
+        "jsi18n/?%00",
+        "r/%00/%00/",
+        *(f"r/{content_type}/%00/" for content_type in range(1, 30)),
+        "%00/",
+        "stats/event/add/?path=%00",
+        "stats/event/?p=99999999999999999999",
+        "stats/event/?p=%00",
+        "stats/event/?q=%00",
+        "stats/event/?_to_field=%00",
+        "stats/deadletter/99999999999999999999999/settle/",
+        "auth/user/?q=%00",
+        "auth/user/add/?username=%00",
+        "auth/user/%00/password/",
+        f"auth/user/{'9' * 5000}/password/",
+    ],
+)
+def test_nothing_else_breaks_either(admin, rows, address):
+    assert admin.get(reverse("admin:index") + address).status_code < 500
 
 
 # --- cost ----------------------------------------------------------------------------------------

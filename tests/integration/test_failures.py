@@ -10,13 +10,13 @@ import pytest
 from django.db import connection
 
 from gateway import queue
-from gateway.events import encode
+from gateway.events import encode, encode_batch
 from gateway.models import QueuedBatch
-from gateway.queue import transactions
+from gateway.queue import deliveries, parts, transactions
 from stats import breaker as breaker_module
 from stats import consumer as consumer_module
 from stats import dead_letters
-from stats.consumer import Consumer, drain
+from stats.consumer import Consumer, Totals, drain
 from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -42,6 +42,24 @@ def poisonous(path: str) -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE stats_event DROP CONSTRAINT poison")
+
+
+@contextmanager
+def slow(milliseconds: int) -> Iterator[None]:
+    """The database takes so long for each event that it stores."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$BEGIN PERFORM pg_sleep({milliseconds / 1000}); RETURN NEW; END$$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER dawdle BEFORE INSERT ON stats_event FOR EACH ROW EXECUTE FUNCTION dawdle()"
+        )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION dawdle CASCADE")
 
 
 def drain_until_empty(seconds: float = 20.0) -> None:
@@ -175,6 +193,71 @@ def test_a_lock_on_the_tables_gives_the_delivery_back(send, make_event, monkeypa
 
     assert Event.objects.count() == 1
     assert not DeadLetter.objects.exists()
+
+
+def test_a_batch_too_large_to_be_stored_in_time_is_taken_apart_and_counts(make_event, monkeypatch):
+    monkeypatch.setattr(deliveries, "WORK_SECONDS", 0.5)
+    events = [make_event() for _ in range(1_000)]
+    queue.enqueue([(encode_batch([encode(event) for event in events]).decode(), 1)])
+
+    with slow(milliseconds=1):
+        drain_until_empty()
+
+    assert Event.objects.count() == rolled_up() == 1_000
+    assert not DeadLetter.objects.exists()
+
+
+def test_a_batch_of_too_many_bytes_is_taken_apart(make_event, monkeypatch):
+    monkeypatch.setattr(parts, "MAX_BATCH_BYTES", 100_000)
+    bad = [*(f'"{number:030000}"' for number in range(10)), '"' + "x" * 200_000 + '"']
+    queue.enqueue([(f"[{','.join([encode(make_event()).decode(), *bad])}]", 12)])
+
+    Consumer()._process(queue.claim(), Totals())
+
+    waiting = QueuedBatch.objects.order_by("id")
+    assert [batch.events for batch in waiting] == [4, 3, 3, 1, 1]
+    assert {(batch.deliveries, batch.max_deliveries) for batch in waiting} == {(0, 4)}
+    drain_until_empty()
+    assert Event.objects.count() == 1
+    assert sorted(DeadLetter.objects.values_list("payload", flat=True)) == sorted(bad)
+
+
+def test_batches_of_many_bytes_are_not_claimed_together(store, monkeypatch):
+    monkeypatch.setattr(deliveries, "CLAIM_BYTES", 250_000)
+    queue.enqueue([(f'["{"x" * size}"]', 1) for size in (100_000, 100_000, 100_000, 300_000, 10)])
+
+    claims = [[len(claimed.payload) for claimed in queue.claim()] for _ in range(3)]
+
+    assert claims == [[100_004, 100_004, 14], [100_004], [300_004]]
+
+
+def test_a_database_too_slow_for_any_batch_makes_no_dead_letter_and_no_parts(send, make_event, monkeypatch):
+    monkeypatch.setattr(deliveries, "WORK_SECONDS", 0.1)
+    for _ in range(3):
+        send(*(make_event() for _ in range(20)))
+    consumer = Consumer()
+
+    with slow(milliseconds=20):
+        for _ in range(8):
+            consumer.drain()
+    consumer._settle_debts()
+
+    assert [batch.events for batch in QueuedBatch.objects.all()] == [20, 20, 20]
+    assert all(batch.deliveries <= 1 for batch in QueuedBatch.objects.all())
+    drain_until_empty()
+    assert Event.objects.count() == rolled_up() == 60
+    assert not DeadLetter.objects.exists()
+
+
+def test_batches_that_are_too_slow_together_are_stored_singly(send, make_event, monkeypatch):
+    monkeypatch.setattr(deliveries, "WORK_SECONDS", 0.5)
+    for _ in range(10):
+        send(*(make_event() for _ in range(100)))
+
+    with slow(milliseconds=1):
+        drain()
+
+    assert Event.objects.count() == rolled_up() == 1_000
 
 
 def test_a_session_that_dies_ten_times_under_the_same_batch_makes_no_dead_letter(

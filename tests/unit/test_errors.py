@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
-from stats.errors import is_environment, is_transient, one_line
+from stats.errors import is_environment, is_timeout, is_transient, one_line
 
 
 def raised(kind: type[Exception], sqlstate: str | None) -> Exception:
@@ -54,6 +54,12 @@ def test_a_deadlock_is_simply_tried_again():
     assert is_transient(raised(OperationalError, "40P01"))
     assert is_transient(raised(OperationalError, "40001"))
     assert not is_transient(raised(OperationalError, "57014"))
+
+
+def test_a_statement_that_took_too_long_is_told_from_a_lock_that_did():
+    assert is_timeout(raised(OperationalError, "57014"))
+    assert not is_timeout(raised(OperationalError, "55P03"))
+    assert not is_timeout(OperationalError("the connection is lost"))
 
 
 def test_an_error_is_one_line_with_its_type_and_sqlstate():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import msgspec
 import pytest
@@ -285,6 +286,59 @@ def test_what_is_no_json_array_is_no_batch(payload):
 
 def test_a_batch_comes_apart_though_one_event_is_invalid():
     assert split_batch(b'[{"v":9}, 5 ,"x"]') == [b'{"v":9}', b"5", b'"x"']
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"status":NaN}',
+        b'{"status":01}',
+        b'{"path":"\\ud800"}',
+        b'{"path":"\\x41, ] }"}',
+        b'{"path":"a\nb"}',
+        b'{"path":"\xff"}',
+        b'{"status":}',
+        b'{"status":1]',
+        b"{'status': 1}",
+        b"undefined",
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'"\\""x',
+    ],
+    ids=lambda broken: broken[:20].decode("ascii", "replace"),
+)
+def test_a_batch_comes_apart_though_one_event_is_no_json(broken):
+    before, after = b'{"path":"\\\\"}', b'{"path":"],[{\\"","v":1}'
+
+    batch = b"[" + before + b" ,\n" + broken + b"," + after + b"]\n"
+
+    assert split_batch(batch) == [before, broken, after]
+    # Its halves come apart in the same way.
+    assert split_batch(encode_batch([broken, after])) == [broken, after]
+
+
+@pytest.mark.parametrize(("payload", "parts"), [(b"[1,]", [b"1"]), (b"[1,,NaN]", [b"1", b"NaN"])])
+def test_a_gap_in_a_batch_is_nothing(payload, parts):
+    assert split_batch(payload) == parts
+
+
+@pytest.mark.parametrize(
+    "payload", [b'[1,"', b"[" + b'\\"' * 500_000 + b"]", b'["' * 500_000, b"]" * 500_000]
+)
+def test_what_cannot_be_split_is_soon_known_as_such(payload):
+    started = time.perf_counter()
+    with pytest.raises(UndecodableEvent):
+        split_batch(payload)
+    assert time.perf_counter() - started < 2.0
+
+
+@given(st.lists(st.text() | st.binary(), max_size=4))
+def test_whatever_comes_apart_comes_apart_again(parts):
+    raw = [part.encode("utf-8", "replace") if isinstance(part, str) else part for part in parts]
+    try:
+        events = split_batch(encode_batch(raw))
+    except UndecodableEvent:
+        return
+    assert split_batch(encode_batch(events)) == events
 
 
 def test_fields_can_be_read_of_an_invalid_event():

@@ -9,7 +9,7 @@ from django.db import connections
 from django.test import Client, RequestFactory
 
 from gateway import readiness
-from gateway.views import api_test
+from gateway.views import api_test, healthz, readyz
 
 BOTH = ["default", "legacy"]
 
@@ -170,6 +170,22 @@ def test_head_tells_the_length_but_sends_nothing() -> None:
     answer = api_test(RequestFactory().head("/api/test", headers={"X-Test-Size": "100"}))
 
     assert (answer["Content-Length"], answer.content) == ("100", b"")
+
+
+def test_head_of_a_bad_wish_tells_the_length_but_sends_nothing() -> None:
+    wish = {"X-Test-Status": "garbage"}
+    answer = api_test(RequestFactory().head("/api/test", headers=wish))
+    whole = api_test(RequestFactory().get("/api/test", headers=wish))
+
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert answer["Content-Length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize("view", [healthz, readyz])
+def test_head_of_a_probe_sends_nothing(settings: Any, view: Any) -> None:
+    settings.READINESS_CHECKS = [f"{__name__}.empty_handed"]
+
+    assert view(RequestFactory().head("/")).content == b""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""Admin pages of hourly and daily statistics. A figure with ≈ is an estimate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from gateway.admin import search, text
+from gateway.admin.readonly import ReadOnlyAdmin
+from stats import rollups
+from stats.models import PathStatsDaily, PathStatsHourly, Rollup
+
+RANKS = (0.5, 0.9, 0.95, 0.99)
+FIGURES = (
+    *("total", "failed", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx", "mean"),
+    *("fastest", "slowest", "quantiles", "clients_shown", "sent"),
+)
+
+
+class RollupAdmin(ReadOnlyAdmin):
+    """The columns that hours and days share."""
+
+    list_deferred = ("response_times", "clients")
+    search_fields = ("pk",)
+
+    def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        query = search.parse(term)
+        when = self.on_period(query.period) if query.period else Q()
+        # LIKE 'x%' on a column with collation "C" is a range of the index.
+        return rows.filter(when, Q(route__startswith=query.text) if query.text else Q())
+
+    def on_period(self, period: search.Period) -> Q:
+        raise NotImplementedError
+
+    @display(description="Route")
+    def route_cut(self, stats: Any) -> str:
+        return text.one_line(stats.route)
+
+    @display(description="Route")
+    def route_shown(self, stats: Any) -> str:
+        return text.whole(stats.route)
+
+    @display(description="Requests")
+    def total(self, stats: Rollup) -> str:
+        return text.count(stats.requests)
+
+    @display(description="Errors")
+    def failed(self, stats: Rollup) -> str:
+        return text.share(stats.errors, stats.requests)
+
+    @display(description="By status")
+    def classes(self, stats: Rollup) -> SafeString:
+        return text.status_classes({number: getattr(stats, f"status_{number}xx") for number in range(1, 6)})
+
+    @display(description="Mean")
+    def mean(self, stats: Rollup) -> str:
+        return text.milliseconds(stats.response_time_mean)
+
+    @display(description="p95 (≈)")
+    def p95_shown(self, stats: Rollup) -> str:
+        return text.milliseconds(stats.p95)
+
+    @display(description="Clients (≈)")
+    def clients_cut(self, stats: Rollup) -> str:
+        return text.count(round(stats.distinct_clients))
+
+    @display(description="Shortest")
+    def fastest(self, stats: Rollup) -> str:
+        return text.milliseconds(stats.response_time_min)
+
+    @display(description="Longest")
+    def slowest(self, stats: Rollup) -> str:
+        return text.milliseconds(stats.response_time_max)
+
+    @display(description="Response times")
+    def quantiles(self, stats: Rollup) -> SafeString | str:
+        latency, _ = rollups.read(bytes(stats.response_times), bytes(stats.clients))
+        if not latency.count:
+            return "-"
+        return format_html_join(
+            "; ",
+            "p{} {}",
+            (
+                (f"{found.rank * 100:g}", _bounded(found.value, found.lower, found.upper, latency.is_exact))
+                for found in latency.quantiles(RANKS)
+            ),
+        )
+
+    @display(description="Distinct clients")
+    def clients_shown(self, stats: Rollup) -> str:
+        _, clients = rollups.read(bytes(stats.response_times), bytes(stats.clients))
+        found = clients.estimate()
+        if found.is_exact:
+            return text.count(found.estimate)
+        if found.is_lower_bound:
+            return f"at least {text.count(found.estimate)}"
+        upper = "?" if found.upper is None else text.count(found.upper)
+        return f"≈ {text.count(found.estimate)} ({text.count(found.lower)} to {upper})"
+
+    @display(description="Sent")
+    def sent(self, stats: Rollup) -> str:
+        return text.size(stats.response_bytes)
+
+
+def _bounded(value: float | None, lower: float | None, upper: float | None, is_exact: bool) -> str:
+    if value is None or lower is None or upper is None:
+        return "-"
+    if is_exact:
+        return text.milliseconds(value)
+    return f"≈ {text.milliseconds(value)} ({text.milliseconds(lower)} to {text.milliseconds(upper)})"
+
+
+@admin.register(PathStatsHourly)
+class PathStatsHourlyAdmin(RollupAdmin):
+    """What each route did in each hour, newest hour first, busiest route first."""
+
+    list_display = (
+        *("hour_utc", "route_cut", "total", "failed", "classes"),
+        *("mean", "p95_shown", "slowest", "clients_cut", "sent"),
+    )
+    fields = ("route_shown", "hour_utc", *FIGURES)
+    ordering = ("-hour", "-requests")
+    search_help_text = "Time (UTC) or route"
+    search_examples = (
+        ("2025-11-23 12", "A day or an hour (UTC)."),
+        ("/api/users", "Routes that begin so; also after a time."),
+    )
+    empty_text = "No hour has been counted yet. The first request through the gateway begins one."
+
+    def on_period(self, period: search.Period) -> Q:
+        return period.on_hours("hour")
+
+    @display(description="Hour (UTC)")
+    def hour_utc(self, stats: PathStatsHourly) -> str:
+        return text.hour(stats.hour)
+
+
+@admin.register(PathStatsDaily)
+class PathStatsDailyAdmin(RollupAdmin):
+    """What each route did on each day that is over, newest day first, busiest route first."""
+
+    list_display = (
+        *("day", "route_cut", "total", "failed", "classes"),
+        *("mean", "p95_shown", "slowest", "clients_cut", "sent"),
+    )
+    fields = ("route_shown", "day", *FIGURES)
+    ordering = ("-day", "-requests")
+    search_help_text = "Day (UTC) or route"
+    search_examples = (
+        ("2025-11-23", "A day (UTC)."),
+        ("/api/users", "Routes that begin so; also after a day."),
+    )
+    empty_text = "No day is over yet, or none has been merged from its hours."
+
+    def on_period(self, period: search.Period) -> Q:
+        return period.on_days("day")
