@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from datasketches import frequent_items_error_type, frequent_strings_sketch
 
+from stats.estimators.frame import CorruptSummary, seal, unseal
+
+KIND = b"TV"
 LG_KEPT = 9  # map of 512 places, 384 of them used: about 10 kB of client hashes
 LG_READ = 12  # merging many of them keeps more
 MAX_LENGTH = 200  # characters of a value; a longer one is cut, so that the size has a bound
@@ -44,12 +47,13 @@ class TopValuesSummary:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TopValuesSummary:
-        """Raises ValueError for what is no such summary."""
+        """The stored summary. Raises CorruptSummary, a ValueError, for what is none."""
+        _, body = unseal(data, KIND)
         summary = cls()
         try:
-            summary._sketch = frequent_strings_sketch.deserialize(bytes(data))
+            summary._sketch = frequent_strings_sketch.deserialize(bytes(body))
         except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-            raise ValueError(f"top values: not a frequent-items sketch: {error}") from None
+            raise CorruptSummary(f"{KIND!r} summary can't be read: {error}") from error
         return summary
 
     @property
@@ -65,7 +69,7 @@ class TopValuesSummary:
         self._sketch.merge(other._sketch)
 
     def to_bytes(self) -> bytes:
-        return bytes(self._sketch.serialize())
+        return seal(KIND, bytes(self._sketch.serialize()))
 
     def top(self, limit: int) -> list[TopValue]:
         """The values with the most requests, most first; ties in the order of their text."""

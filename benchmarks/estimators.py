@@ -1,0 +1,121 @@
+"""How well and at what cost the estimators estimate: `script/bench estimators`.
+
+Fills rows as the consumer does, merges them as a report does, and compares with the exact figures of the
+same values: response times that are lognormal(3, 1) in ms, as many clients, and, with `--log`, the sizes and
+addresses of real requests (sizes stand for the times that access logs lack). Errors and bytes are means of
+the rounds; a figure is "in bounds" if the exact one lies between its lower and upper bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import estimator_candidates, tables
+from benchmarks.estimator_times import SIZES, hashes, stored, timings
+from benchmarks.tables import Row
+from gateway.accesslog.parse import MalformedLine, parse_line
+from stats.estimators import ESTIMATORS, Estimator
+
+RANKS = (0.5, 0.95, 0.99)
+DAY = 24
+COMPARED = 4_000_000  # values compared for each case, as far as 10 rounds or more allow
+
+
+def latency(one: Estimator, hours: list[np.ndarray]) -> Row:
+    """Errors in per cent of the exact value, and bytes."""
+    rows = [stored(one.latency(), hour) for hour in hours]
+    merged = one.merged_latency(rows)
+    exact = np.quantile(np.concatenate(hours), RANKS, method="inverted_cdf")
+    result: Row = {"row": max(map(len, rows)), "merged": len(merged.to_bytes())}
+    pairs = list(zip(merged.quantiles(RANKS), exact.tolist(), strict=True))
+    for quantile, value in pairs:
+        result[f"p{quantile.rank * 100:.0f} %"] = abs(quantile.value / value - 1) * 100 if value else 0.0
+    slack = 1e-6  # of float32
+    inside = [each.lower * (1 - slack) <= value <= each.upper * (1 + slack) for each, value in pairs]
+    return result | {"in bounds %": 100 * sum(inside) / len(inside)}
+
+
+def clients(one: Estimator, hours: list[list[str]]) -> Row:
+    """The same of distinct clients."""
+    rows = [stored(one.clients(), hour) for hour in hours]
+    merged = one.merged_clients(rows)
+    exact, found = len(set().union(*hours)), merged.estimate()
+    inside = found.lower <= exact and (found.upper is None or exact <= found.upper)
+    return {
+        "row": max(map(len, rows)),
+        "merged": len(merged.to_bytes()),
+        "distinct %": abs(found.estimate / exact - 1) * 100,
+        "in bounds %": 100.0 * inside,
+    }
+
+
+def client_hours(random: np.random.Generator, size: int, hours: int) -> list[list[str]]:
+    """`size` clients in all; each hour shares half of its own with the next."""
+    names = hashes(random.integers(0, 2**63, size))
+    if hours == 1:
+        return [names]
+    edges = [round(size * hour / (hours + 1)) for hour in range(hours + 2)]
+    return [names[edges[hour] : edges[hour + 2]] for hour in range(hours)]
+
+
+def synthetic(rounds: int) -> Iterator[tuple[str, Row]]:
+    random = np.random.default_rng(1)
+    for hours in (1, DAY):
+        for size in SIZES:
+            for _ in range(min(rounds, max(10, COMPARED // (size * hours)))):
+                values = [random.lognormal(3, 1, size).astype(np.float32) for _ in range(hours)]
+                names = client_hours(random, size, hours)
+                for one in ESTIMATORS.values():
+                    case = {"estimator": one.name, "hours": hours}
+                    yield "response times", {**case, "values an hour": size, **latency(one, values)}
+                    yield "clients", {**case, "clients in all": size, **clients(one, names)}
+
+
+def read(log: Path) -> tuple[list[int], list[str]]:
+    """Sizes and hashed addresses of the log's requests."""
+    sizes, names = [], []
+    for number, line in enumerate(log.read_bytes().splitlines(), start=1):
+        try:
+            request = parse_line(line, number)
+        except MalformedLine:
+            continue
+        sizes.append(request.size)
+        names.append(hashlib.sha256(request.address.encode()).hexdigest()[:16])
+    return sizes, names
+
+
+def real(log: Path, rounds: int) -> Iterator[tuple[str, Row]]:
+    """The log as one row, and as 24 that follow each other."""
+    sizes, names = read(log)
+    for hours in (1, DAY):
+        edges = [round(len(sizes) * hour / hours) for hour in range(hours + 1)]
+        parts = [slice(start, end) for start, end in pairwise(edges)]
+        for one in ESTIMATORS.values():
+            case = {"log": log.name, "estimator": one.name, "hours": hours}
+            for _ in range(rounds):
+                yield "sizes in the log", {**case, **latency(one, [np.array(sizes[part]) for part in parts])}
+            yield "clients in the log", {**case, **clients(one, [names[part] for part in parts])}
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="script/bench estimators", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20, help="at most, for each case")
+    parser.add_argument("--log", type=Path, action="append", default=[], help="an access log; repeatable")
+    parser.add_argument("--candidates", action="store_true", help="compare the library's sketches instead")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args(arguments)
+    if options.candidates:
+        results = list(estimator_candidates.measure(options.rounds))
+    else:
+        results = [*synthetic(options.rounds), *timings()]
+        results += [result for log in options.log for result in real(log, options.rounds)]
+    measured = tables.averaged(results)
+    print(json.dumps(measured) if options.json else tables.text(measured))
+    return 0
