@@ -63,6 +63,8 @@ def hour_of(event: TrafficEvent) -> datetime:
 
 def add(events: Sequence[TrafficEvent]) -> None:
     """Rolls up events that were just inserted, in the caller's transaction. Raises django.db.Error."""
+    if not events:  # duplicates only
+        return
     by_hour: dict[Key, list[TrafficEvent]] = defaultdict(list)
     by_route: dict[Key, list[TrafficEvent]] = defaultdict(list)
     for event in events:

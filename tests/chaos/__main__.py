@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.disk import own_mounts
 from tests.chaos.faults import FAULTS
 from tests.chaos.plan import Plan
 from tests.chaos.report import as_object, as_table
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     if options.bare:
         plan = Plan(options.cycles, seed, options.only, BARE, BARE_DRAIN_SECONDS)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    own_mounts()
     folder = Path(tempfile.mkdtemp(prefix="tallygate-chaos-"))
     to_stderr(f"seed {seed}, {folder}")
     result = run(plan, folder, to_stderr)

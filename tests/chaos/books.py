@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.signing import b64_decode
 
-from tests.chaos.load import PREFIX, path_of
+from tests.load import PREFIX, path_of
 
 Query = Callable[..., list[tuple[Any, ...]]]  # SQL and its parameters
 

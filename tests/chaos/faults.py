@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.load import Load
 from tests.chaos.roles import NotThere, Roles
 from tests.chaos.system import System
 from tests.integration.processes import wait_for
+from tests.load import Load
 
 AWAIT_SECONDS = 10.0  # for the moment at which a fault is to strike
 

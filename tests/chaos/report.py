@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tests.chaos.load import cycle_of
 from tests.chaos.plan import Cycle, Result
+from tests.load import cycle_of
 
 COLUMNS = ("fault", "cycles", "answered", "counted", "lost", "doubled", "dead", "drain median", "drain max")
 
@@ -16,7 +16,7 @@ COLUMNS = ("fault", "cycles", "answered", "counted", "lost", "doubled", "dead", 
 def as_object(result: Result) -> dict[str, Any]:
     """The figures that `--json` prints. `lost` includes dead letters of answered requests."""
     verdict = result.verdict
-    drains = [cycle.drain.seconds for cycle in result.cycles]
+    drains = _drains(result.cycles)
     return {
         "system": result.plan.kind.name,
         "seed": result.plan.seed,
@@ -35,7 +35,7 @@ def as_object(result: Result) -> dict[str, Any]:
         "restarted_by_hand": sum(cycle.by_hand for cycle in result.cycles),
         "drained": all(cycle.drain.is_done for cycle in result.cycles),
         "drain_seconds_max": round(max(drains, default=0.0), 1),
-        "drain_seconds_median": round(statistics.median(drains), 1) if drains else 0.0,
+        "drain_seconds_median": round(statistics.median(drains or [0.0]), 1),
         "seconds": round(result.seconds, 1),
         "leftovers": result.leftovers,
         "broken": result.broken,
@@ -58,7 +58,7 @@ def as_table(result: Result) -> str:
 
 def _row(result: Result, fault: str) -> tuple[str, ...]:
     cycles = {cycle.number: cycle for cycle in result.cycles if cycle.fault == fault}
-    drains = [cycle.drain.seconds for cycle in cycles.values()]
+    drains = _drains(cycles.values())
     figures: tuple[str, ...] = ("?",) * 4
     if result.verdict is not None:
         part = result.verdict.of(lambda request_id: _belongs(request_id, cycles))
@@ -67,8 +67,13 @@ def _row(result: Result, fault: str) -> tuple[str, ...]:
             for figure in (len(part.counted), len(part.lost), len(part.doubled), part.dead_letters)
         )
     answered = len(_answered(list(cycles.values())))
-    times = f"{statistics.median(drains):.1f} s", f"{max(drains):.1f} s"
+    times = (f"{statistics.median(drains):.1f} s", f"{max(drains):.1f} s") if drains else ("-", "-")
     return (fault, str(len(cycles)), str(answered), *figures, *times)
+
+
+def _drains(cycles: Iterable[Cycle]) -> list[float]:
+    """Seconds from the end of each fault to the end of its drain; what did not strike had no end."""
+    return [cycle.drain.seconds for cycle in cycles if not cycle.missed]
 
 
 def _belongs(request_id: str, cycles: dict[int, Cycle]) -> bool:

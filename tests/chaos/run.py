@@ -6,21 +6,28 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import Random
 
 import psycopg
 
 from gateway.embedded_postgres import EmbeddedPostgresError
-from tests.chaos import process_faults, store_faults  # noqa: F401  (they fill the catalogue)
+from gateway.embedded_postgres.files import Files
+from tests.chaos import (  # noqa: F401  (they fill the catalogue)
+    disk_faults,
+    process_faults,
+    second_cluster,
+    store_faults,
+)
+from tests.chaos.disk import small_disk
 from tests.chaos.drain import await_drained, read_books
 from tests.chaos.faults import FAULTS, Missed, Scene
-from tests.chaos.load import Load
 from tests.chaos.plan import Cycle, Plan, Result, deck
 from tests.chaos.reconcile import reconcile
 from tests.chaos.roles import NotThere, Roles
 from tests.chaos.system import BARE, System, SystemBroken
+from tests.load import Load
 
 CONTROL_SECONDS = 1.0
 STUCK_CYCLES = 3  # that don't drain, one after the other: nothing more will be learned
@@ -28,32 +35,42 @@ STUCK_CYCLES = 3  # that don't drain, one after the other: nothing more will be 
 
 def run(plan: Plan, folder: Path, tell: Callable[[str], None] = print) -> Result:
     """The whole run in `folder`. An interrupt ends it after the healing; the rest is reported."""
-    random = Random(plan.seed)
     result, began = Result(plan), time.monotonic()
     system = System(folder / "var", plan.kind)
-    try:
-        system.start()
-        _control(plan, system, result, tell)
-        roles = Roles(system)
-        for number, name in enumerate(deck(random, plan.faults or sorted(FAULTS), plan.cycles), start=1):
-            cycle = Cycle(number, name)
-            result.cycles.append(cycle)
-            _turn(plan, system, roles, cycle, random)
-            tell(_line(plan, cycle))
-            if plan.kind is BARE and not cycle.drain.is_done:
-                _restart_by_hand(plan, system, cycle)
-            elif _is_stuck(result.cycles):
-                result.broken = f"{STUCK_CYCLES} cycles in a row did not drain"
-                break
-    except KeyboardInterrupt:
-        result.broken = "interrupted"
-    except SystemBroken as error:
-        result.broken = str(error)
-    except Exception as error:  # the system is to be ended and reported on all the same
-        result.broken = f"{type(error).__name__}: {error}"
-    _close(system, result)
+    names = plan.faults or sorted(FAULTS)
+    # A file system of its own only where one is needed: the others are to meet an ordinary disk.
+    below = small_disk(Files.of(system.var_dir).root) if "database-disk-full" in names else nullcontext()
+    with below as system.disk:
+        try:
+            _cycles(plan, names, system, result, tell)
+        except KeyboardInterrupt:
+            result.broken = "interrupted"
+        except SystemBroken as error:
+            result.broken = str(error)
+        except Exception as error:  # the system is to be ended and reported on all the same
+            result.broken = f"{type(error).__name__}: {error}"
+        _close(system, result)
     result.seconds = time.monotonic() - began
     return result
+
+
+def _cycles(
+    plan: Plan, names: Sequence[str], system: System, result: Result, tell: Callable[[str], None]
+) -> None:
+    random = Random(plan.seed)
+    system.start()
+    _control(plan, system, result, tell)
+    roles = Roles(system)
+    for number, name in enumerate(deck(random, names, plan.cycles), start=1):
+        cycle = Cycle(number, name)
+        result.cycles.append(cycle)
+        _turn(plan, system, roles, cycle, random)
+        tell(_line(plan, cycle))
+        if plan.kind is BARE and not cycle.drain.is_done:
+            _restart_by_hand(plan, system, cycle)
+        elif _is_stuck(result.cycles):
+            result.broken = f"{STUCK_CYCLES} cycles in a row did not drain"
+            break
 
 
 def _control(plan: Plan, system: System, result: Result, tell: Callable[[str], None]) -> None:

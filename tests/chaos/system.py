@@ -10,13 +10,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psycopg
-
-from gateway import embedded_postgres
 from gateway.processes import die_with_parent
 from tests.chaos.clock import VARIABLE
+from tests.chaos.disk import Disk
 from tests.integration.processes import ROOT, environment, free_port, processes_of, wait_for
 from tests.integration.stack import Server
 
@@ -37,17 +34,27 @@ class Kind:
     command: tuple[str, ...]
     events_table: str
     intake_table: str  # where an event waits for the worker
+    worker: tuple[str, ...]  # the management command of a worker alone
+    worked: str  # what it logs when it has worked
 
 
 TALLYGATE = Kind(
-    "tallygate",
-    "tests.chaos.settings",
-    (str(ROOT / "manage.py"), "serve"),
-    "stats_event",
-    "gateway_queuedbatch",
+    name="tallygate",
+    settings="tests.chaos.settings",
+    command=(str(ROOT / "manage.py"), "serve"),
+    events_table="stats_event",
+    intake_table="gateway_queuedbatch",
+    worker=("supervise_worker",),
+    worked="Batch stored: ",
 )
 BARE = Kind(
-    "bare", "benchmarks.bare.settings", ("-m", "benchmarks.bare.serve"), "bare_event", "django_q_ormq"
+    name="bare",
+    settings="benchmarks.bare.settings",
+    command=("-m", "benchmarks.bare.serve"),
+    events_table="bare_event",
+    intake_table="django_q_ormq",
+    worker=("qcluster", "--skip-checks"),
+    worked="Processed '",
 )
 
 
@@ -57,6 +64,7 @@ class System(Server):
     def __init__(self, var_dir: Path, kind: Kind = TALLYGATE) -> None:
         self.var_dir = var_dir
         self.kind = kind
+        self.disk: Disk | None = None  # below PostgreSQL, where it can be had
         self.port = free_port()
         self.log = var_dir.with_suffix(".log")
         self.log.touch()
@@ -71,10 +79,10 @@ class System(Server):
         """Starts it until it stays up, as a service manager would. Raises SystemBroken."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            told = self.log.stat().st_size
+            told = self.told()
             self._launch()
             while self.process.poll() is None and time.monotonic() < deadline:
-                if f"is up: {self.url}" in self._told_since(told):
+                if f"is up: {self.url}" in self.told_since(told):
                     return
                 time.sleep(0.1)
             time.sleep(0.3)
@@ -94,24 +102,15 @@ class System(Server):
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
-    def _told_since(self, offset: int) -> str:
+    def told(self) -> int:
+        """How long its log is, for `told_since`."""
+        return self.log.stat().st_size
+
+    def told_since(self, offset: int) -> str:
+        """What it has logged since it was so long."""
         with self.log.open(errors="replace") as log:
             log.seek(offset)
             return log.read()
-
-    def connect(self, **options: Any) -> psycopg.Connection[Any]:
-        """A connection to its PostgreSQL, autocommit. Raises psycopg.OperationalError."""
-        entry = embedded_postgres.connection_settings(self.var_dir)
-        return psycopg.connect(
-            host=entry["HOST"],
-            port=entry["PORT"],
-            user=entry["USER"],
-            dbname=entry["NAME"],
-            application_name="chaos",
-            connect_timeout=5,
-            autocommit=True,
-            **options,
-        )
 
     def kill(self) -> None:
         """SIGKILL of `serve` alone."""

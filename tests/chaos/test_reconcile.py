@@ -17,9 +17,9 @@ from django.db import connection
 from gateway.events import TrafficEvent, encode
 from stats.consumer import drain
 from tests.chaos.books import Books, read_tallygate
-from tests.chaos.load import cycle_of, path_of
 from tests.chaos.plan import deck
 from tests.chaos.reconcile import Verdict, reconcile
+from tests.load import cycle_of, path_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
 

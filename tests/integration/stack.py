@@ -95,12 +95,21 @@ class Server:
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What its PostgreSQL answers, or [] where it has nothing to fetch."""
-        entry = embedded_postgres.connection_settings(self.var_dir)
-        with psycopg.connect(
-            host=entry["HOST"], port=entry["PORT"], user=entry["USER"], dbname=entry["NAME"]
-        ) as connection:
+        with self.connect() as connection:
             cursor = connection.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def connect(self, **options: Any) -> psycopg.Connection[Any]:
+        """A session of its PostgreSQL, autocommit unless asked. Raises psycopg.OperationalError."""
+        entry = embedded_postgres.connection_settings(self.var_dir)
+        defaults = {"application_name": "tests", "connect_timeout": 5, "autocommit": True}
+        return psycopg.connect(
+            host=entry["HOST"],
+            port=entry["PORT"],
+            user=entry["USER"],
+            dbname=entry["NAME"],
+            **{**defaults, **options},
+        )
 
     def drained(self, events: int, seconds: float = 30.0) -> bool:
         """Whether exactly so many events are stored and nothing waits in the queue, within `seconds`."""

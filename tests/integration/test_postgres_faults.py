@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import threading
@@ -10,18 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection, connections
 
-from gateway import embedded_postgres
 from gateway.embedded_postgres.files import Files
 from gateway.models import QueuedBatch
 from stats.consumer import Consumer
 from stats.models import DeadLetter, Event, PathStatsHourly
 from tests.integration.processes import wait_for
 from tests.integration.stack import Server, served
+from tests.load import get
 
 pytestmark = pytest.mark.slow
 
@@ -37,17 +37,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield one
 
 
-def session(server: Server, **options: object) -> psycopg.Connection[tuple[object, ...]]:
+def session(server: Server, **options: Any) -> psycopg.Connection[Any]:
     """A session of a person, who may write even while the server is read-only."""
-    entry = embedded_postgres.connection_settings(server.var_dir)
-    return psycopg.connect(
-        host=entry["HOST"],
-        port=entry["PORT"],
-        user=entry["USER"],
-        dbname=entry["NAME"],
-        options="-c default_transaction_read_only=off",
-        **{"autocommit": True, **options},  # type: ignore[arg-type]
-    )
+    return server.connect(options="-c default_transaction_read_only=off", **options)
 
 
 # --- faults ----------------------------------------------------------------------------------------
@@ -114,24 +106,13 @@ def xmin_pinned(server: Server) -> Iterator[None]:
 # --- claims ----------------------------------------------------------------------------------------
 
 
-def ask(server: Server, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
-
-
 def ask_for(server: Server, name: str, seconds: float, padding: str = "") -> list[str]:
     """Sends requests one after the other; each is answered in time. Their paths."""
     ends_at = time.monotonic() + seconds
     paths: list[str] = []
     while time.monotonic() < ends_at:
         paths.append(f"/api/test/{name}/n{len(paths):06d}z{padding}")
-        assert ask(server, paths[-1]) == 200
+        assert get(server.port, paths[-1], seconds=ANSWER_SECONDS) == 200
         time.sleep(0.02)
     return paths
 

@@ -11,6 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway import queue
 from gateway.idempotency import hash_ip
 from stats.consumer import drain
 from stats.estimators import estimator
@@ -136,8 +137,9 @@ def test_a_redelivery_changes_no_summary(send, make_event):
     before = list(PathStatsHourly.objects.values()), list(TotalsHourly.objects.values())
 
     send(*events)
-    drain()
+    totals = drain()
 
+    assert (totals.batches, totals.duplicates, queue.depth().batches) == (1, 5, 0)
     assert (list(PathStatsHourly.objects.values()), list(TotalsHourly.objects.values())) == before
 
 

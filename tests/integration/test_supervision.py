@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,15 @@ import pytest
 from django.core import signing
 
 from gateway import embedded_postgres
-from tests.integration.processes import ROOT, manage, processes_of, wait_for
+from tests.integration.processes import manage, processes_of, wait_for
 from tests.integration.stack import Server, served
+from tests.load import get
 
 pytestmark = pytest.mark.slow
 
 LEADER, SENTINEL, WORKER, MONITOR, PUSHER = range(5)  # in the order in which they are started
 SECONDS = 30.0
+STALE_SECONDS = 6.0  # of `supervision_settings`
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,7 @@ def cluster(server: Server) -> list[int]:
 
 
 def request(server: Server, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", path)
-    assert connection.getresponse().status == 200
-    connection.close()
+    assert get(server.port, path) == 200
 
 
 def counted(server: Server, path: str, seconds: float = SECONDS) -> bool:
@@ -184,6 +181,36 @@ def test_a_rotated_secret_key_delays_events_by_seconds_at_most(server: Server) -
     assert arrived(server, "/api/test/rotated", 10.0), server.output()[-3000:]
 
 
+@contextmanager
+def every_event_refused(server: Server) -> Iterator[None]:
+    """By an error that is no fault of the environment."""
+    server.rows("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'refused'; END$$")
+    server.rows("CREATE TRIGGER refuse BEFORE INSERT ON stats_event FOR EACH ROW EXECUTE FUNCTION refuse()")
+    try:
+        yield
+    finally:
+        server.rows("DROP FUNCTION refuse CASCADE")
+
+
+def test_an_open_breaker_is_left_alone(server: Server) -> None:
+    before = cluster(server)
+    breaker = "SELECT breaker FROM stats_consumerheartbeat"
+    paths = [f"/api/test/breaker/n{number}" for number in range(8)]
+    with every_event_refused(server):
+        for path in paths:
+            request(server, path)
+            time.sleep(0.5)  # a batch each
+        assert wait_for(lambda: server.rows(breaker) == [("open",)], SECONDS), server.output()[-3000:]
+        assert not wait_for(lambda: server.pids("qcluster") != before, 2.5 * STALE_SECONDS)
+        assert server.rows(breaker) == [("open",)]
+
+    for path in paths:
+        assert arrived(server, path), server.output()[-3000:]
+    assert server.rows(breaker) == [("closed",)]
+    assert server.pids("qcluster") == before
+    assert server.rows("SELECT count(*) FROM stats_deadletter WHERE payload LIKE '%%/breaker/%%'") == [(0,)]
+
+
 def test_a_second_signal_ends_even_a_cluster_that_hangs(server: Server) -> None:
     os.kill(cluster(server)[WORKER], signal.SIGKILL)  # it can't end by itself, and gets 15 s for that
     server.process.terminate()
@@ -219,12 +246,15 @@ def test_a_mistake_in_the_configuration_ends_the_worker_with_2(tmp_path: Path) -
     assert "Q_CLUSTER: workers is 2, only 1 can work" in errors
 
 
-def test_a_cluster_that_never_works_ends_the_worker_with_3() -> None:
-    code = (
-        "import sys; from gateway.supervisor import Service, Supervisor\n"
-        "class Never:\n"
-        "    began = problem = is_blameless = lambda *_: None\n"
-        "sys.exit(Supervisor([Service('it', ['false'], watch=Never(), most_failures=2)]).run())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, check=False)
-    assert done.returncode == 3
+def test_a_cluster_that_never_works_ends_the_worker_with_3(tmp_path: Path) -> None:
+    var_dir = tmp_path / "var"
+    migrated = manage(var_dir, "migrate")
+    assert migrated.communicate(timeout=60)
+    assert migrated.returncode == 0
+
+    done = manage(var_dir, "supervise_worker", DJANGO_SETTINGS_MODULE="tests.integration.hopeless_settings")
+    _, errors = done.communicate(timeout=60)
+    assert done.returncode == 3, errors
+    assert "task queue failed 10 times in a row" in errors
+    assert errors.count("RuntimeError: this cluster never starts") == 10
+    assert wait_for(lambda: not processes_of(var_dir)), processes_of(var_dir)

@@ -9,16 +9,22 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterable, Mapping
 
-PREFIX = "/api/test/chaos/"
+PREFIX = "/api/test/load/"
 CLIENTS = 4
 PAUSE = 0.03  # seconds between two requests of a client
-TIMEOUT = 15.0
+TIMEOUT = 15.0  # seconds
 
 
 def path_of(request_id: str) -> str:
-    """The path under which a request id is sent: `c3-n17` as `/api/test/chaos/c3/n17`."""
+    """The path under which a request id is sent: `c3-n17` as `/api/test/load/c3/n17`."""
     return PREFIX + request_id.replace("-", "/")
+
+
+def paths_of(request_ids: Iterable[str]) -> list[str]:
+    """Their paths, sorted."""
+    return sorted(map(path_of, request_ids))
 
 
 def cycle_of(request_id: str) -> int:
@@ -26,10 +32,26 @@ def cycle_of(request_id: str) -> int:
     return int(request_id.partition("-")[0].removeprefix("c"))
 
 
-class Load:
-    """A request is answered only if all of its answer was read, with status 200."""
+def get(
+    port: int, path: str, headers: Mapping[str, str] | None = None, seconds: float = TIMEOUT
+) -> int | None:
+    """The status of a request on a connection of its own; None unless all of the answer could be read."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
-    def __init__(self, port: int, cycle: int, clients: int = CLIENTS) -> None:
+
+class Load:
+    """Requests by their ids; one is answered only if all of its answer was read, with status 200."""
+
+    def __init__(self, port: int, cycle: int = 0, clients: int = CLIENTS) -> None:
         self._port = port
         self._cycle = cycle
         self._stopping = threading.Event()
@@ -51,23 +73,11 @@ class Load:
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE):
             request_id = f"c{self._cycle}-n{next(self._numbers)}"
-            if self._is_answered(request_id):
+            if get(self._port, path_of(request_id), {"X-Request-ID": request_id}) == 200:
                 self.answered.add(request_id)
             else:
                 self.unanswered.add(request_id)
                 time.sleep(0.1)
-
-    def _is_answered(self, request_id: str) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
-        try:
-            connection.request("GET", path_of(request_id), headers={"X-Request-ID": request_id})
-            response = connection.getresponse()
-            response.read()
-            return response.status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
 
     def abort(self, request_id: str, *, half: bool) -> None:
         """Sends a request, or half of one, and hangs up with a reset instead of reading the answer."""
