@@ -20,15 +20,19 @@ Query = Callable[..., list[tuple[Any, ...]]]  # SQL and its parameters
 
 REQUEST_ID = re.compile(r'"request_id":"(c\d+-\w+)"')
 TASK = re.compile(r"c\d+-[an]\d+")
+# Routes and hours, and hours over all routes, whose statistics differ from the rows.
 MISMATCH = """
-    SELECT count(*) FROM
-        (SELECT route, "timestamp" / 3600000 AS hour, count(*) AS requests FROM stats_event GROUP BY 1, 2)
-            AS row
-        FULL JOIN
-        (SELECT route, (extract(epoch FROM hour) / 3600)::bigint AS hour, requests FROM stats_pathstatshourly)
-            AS rollup
-        USING (route, hour)
-    WHERE row.requests IS DISTINCT FROM rollup.requests
+    WITH row AS
+        (SELECT route, "timestamp" / 3600000 AS hour, count(*) AS requests FROM stats_event GROUP BY 1, 2),
+    counted AS
+        (SELECT route, hour, requests FROM row
+         UNION ALL SELECT '(all)', hour, sum(requests) FROM row GROUP BY 2),
+    rollup AS
+        (SELECT route, (extract(epoch FROM hour) / 3600)::bigint AS hour, requests FROM stats_pathstatshourly
+         UNION ALL
+         SELECT '(all)', (extract(epoch FROM hour) / 3600)::bigint, requests FROM stats_totalshourly)
+    SELECT count(*) FROM counted FULL JOIN rollup USING (route, hour)
+    WHERE counted.requests IS DISTINCT FROM rollup.requests
 """
 
 
