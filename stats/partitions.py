@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from django.db import connections, transaction
 
@@ -26,7 +27,13 @@ _known: set[date] = set()
 
 def day_of(timestamp: int) -> date:
     """The UTC day of a millisecond."""
-    return datetime.fromtimestamp(timestamp // 1000, UTC).date()
+    return _day(timestamp // DAY_MS)
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> date:
+    """By days since the epoch: each event asks several times, and there are few days."""
+    return datetime.fromtimestamp(number * DAY_MS // 1000, UTC).date()
 
 
 def partition_name(day: date) -> str:
