@@ -288,7 +288,7 @@ class TrafficSettings:
     def client_hash_key(self) -> str:
         """`CLIENT_HASH_KEY`; unset, a key is made once and kept under `VAR_DIR`."""
         key = self._get("CLIENT_HASH_KEY", None)
-        return kept_key(self.var_dir / "keys" / "client_hash_key") if key is None else str(key)
+        return _kept_hash_key(self._get("VAR_DIR", "var")) if key is None else str(key)
 
     @property
     def readiness_checks(self) -> tuple[str, ...]:
@@ -330,6 +330,12 @@ def parse_networks(entries: Sequence[str], setting: str = "TRUSTED_PROXIES") -> 
         except ValueError as error:
             raise ValueError(f"{setting}: {entry!r} is no network: {error}") from None
     return tuple(parsed)
+
+
+@lru_cache(maxsize=16)
+def _kept_hash_key(var_dir: str | Path) -> str:
+    """Asked for by every request, so that not even its path is made anew."""
+    return kept_key(Path(var_dir) / "keys" / "client_hash_key")
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,8 @@ r"""Lines of Apache and nginx access logs, in common and combined format.
 
 The common format ends after the size. What follows the user agent is ignored: many sites add fields
 there. In quoted fields a backslash escapes as both servers write it (`\"`, `\\`, `\t`, `\xE5`).
+
+The parts of a line are read by functions of their own, which serve the import of other formats too.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ import msgspec
 
 MAX_LINE = 65_536  # bytes; what is longer is no line of a log
 
-_QUOTED = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
+QUOTED = rb'[^"\\]*(?:\\.[^"\\]*)*'  # what stands between quotation marks
 # The time is spelled out to its last digit, so that a hostile line full of brackets can't cost a search each.
-_HEAD = re.compile(
-    rb"(?P<address>\S+) \S+ .+? \[(?P<time>\d\d/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] ", re.DOTALL
-)
+TIME = rb"\d\d/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+_QUOTED = rb'"(' + QUOTED + rb')"'
+_HEAD = re.compile(rb"(?P<address>\S+) \S+ .+? \[(?P<time>" + TIME + rb")\] ", re.DOTALL)
 _REQUEST = re.compile(_QUOTED + rb" ", re.DOTALL)
 _STATUS_AND_SIZE = re.compile(rb"(\d{3}) (\d{1,18}|-)(?= |\Z)")
 _COMBINED = re.compile(rb" " + _QUOTED + rb" " + _QUOTED + rb"(?: |\Z)", re.DOTALL)
@@ -80,11 +82,11 @@ def parse_line(line: str | bytes, number: int) -> LogLine:
     request = _REQUEST.match(data, head.end()) or _fail(number, "no quoted request line after the time")
     numbers = _STATUS_AND_SIZE.match(data, request.end())
     numbers = numbers or _fail(number, "no status and size after the request line")
-    method, target = _request_line(request[1], number)
+    method, target = split_request(request[1], number)
     return LogLine(
         number=number,
-        address=_text(head["address"]),
-        time=_time(head["time"], number),
+        address=text(head["address"]),
+        time=read_time(head["time"], number),
         method=method,
         target=target,
         status=int(numbers[1]),
@@ -106,26 +108,28 @@ def _as_bytes(line: str | bytes, number: int) -> bytes:
         raise MalformedLine(number, "holds a lone surrogate") from None
 
 
-def _request_line(quoted: bytes, number: int) -> tuple[str, str]:
-    parts = _REQUEST_LINE.fullmatch(_unescape(quoted))
+def split_request(quoted: bytes, number: int) -> tuple[str, str]:
+    """Method and target of a quoted request line. Raises MalformedLine."""
+    parts = _REQUEST_LINE.fullmatch(unescape(quoted))
     if parts is None:
         raise MalformedLine(number, "the request line is no `method target protocol`")
-    return parts["method"].decode(), _text(parts["target"])
+    return parts["method"].decode(), text(parts["target"])
 
 
 def _user_agent(data: bytes, start: int, number: int) -> str:
     if start == len(data):
         return ""
     quoted = _COMBINED.match(data, start) or _fail(number, "no quoted referer and user agent after the size")
-    return "" if quoted[2] == b"-" else _text(_unescape(quoted[2]))
+    return "" if quoted[2] == b"-" else text(unescape(quoted[2]))
 
 
-def _time(text: bytes, number: int) -> datetime:
+def read_time(written: bytes, number: int) -> datetime:
+    """The moment that bytes of the form `TIME` mean, aware. Raises MalformedLine."""
     # strptime costs more than all the rest of a line, and its month names are those of the locale.
-    day, month, year = int(text[:2]), _MONTHS.get(text[3:6].title(), 0), int(text[7:11])
-    clock = int(text[12:14]), int(text[15:17]), int(text[18:20])
+    day, month, year = int(written[:2]), _MONTHS.get(written[3:6].title(), 0), int(written[7:11])
+    clock = int(written[12:14]), int(written[15:17]), int(written[18:20])
     try:
-        return datetime(year, month, day, *clock, tzinfo=_zone(text[21:]))
+        return datetime(year, month, day, *clock, tzinfo=_zone(written[21:]))
     except ValueError as error:
         raise MalformedLine(number, f"the time is none: {error}") from None
 
@@ -136,7 +140,8 @@ def _zone(offset: bytes) -> timezone:
     return timezone(timedelta(minutes=-minutes if offset.startswith(b"-") else minutes))
 
 
-def _unescape(quoted: bytes) -> bytes:
+def unescape(quoted: bytes) -> bytes:
+    """A quoted field as it was before the server escaped it."""
     return _ESCAPE.sub(_unescaped, quoted) if b"\\" in quoted else quoted
 
 
@@ -146,5 +151,6 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
     return _ESCAPED.get(escape[2], escape[0])
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
+    """Bytes of a log as text; what is no UTF-8 as surrogate escapes."""
     return data.decode("utf-8", "surrogateescape")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from django.db import Error, connections
 from django_q.tasks import async_task
@@ -13,7 +14,10 @@ from gateway.deadline import deadline
 from gateway.events import encode_batch
 from gateway.queue.transactions import bounded_transaction, execute, fetch
 
+_Item = TypeVar("_Item")
+
 MAX_DOORBELLS = 100  # that may wait at once
+ROWS_AT_ONCE = 1000  # of a statement
 
 
 class QueueRefused(Exception):
@@ -74,15 +78,13 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
 
     Raises django.db.Error.
     """
-    execute(
-        "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries)"
-        " SELECT payload, events, %s FROM unnest(%s::text[], %s::int[]) AS batch (payload, events)",
-        [
-            conf.queue.max_retries + 1,
-            [payload for payload, _ in batches],
-            [events for _, events in batches],
-        ],
-    )
+    for some in _chunks(batches, ROWS_AT_ONCE):
+        # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
+        execute(
+            "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "
+            + ", ".join(["(%s, %s, %s)"] * len(some)),
+            [value for payload, events in some for value in (payload, events, conf.queue.max_retries + 1)],
+        )
     ring()
 
 
@@ -100,8 +102,8 @@ def ring() -> None:
         async_task(conf.consumer, task_name=conf.queue.name)
 
 
-def _chunks(events: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    return (events[start : start + size] for start in range(0, len(events), size))
+def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _is_transient(error: BaseException) -> bool:
