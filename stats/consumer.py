@@ -20,7 +20,7 @@ from gateway.conf import conf
 from gateway.events import UndecodableEvent, split_batch
 from gateway.logs import printable
 from gateway.queue import Claimed
-from stats import dead_letters, heartbeat, partitions, triage
+from stats import dead_letters, heartbeat, partitions, pausing, triage
 from stats.breaker import Breaker
 from stats.dead_letters import Failure
 from stats.errors import is_environment, is_timeout, is_transient, one_line
@@ -65,7 +65,7 @@ class Consumer:
             heartbeat.beat()
             partitions.ensure_ahead(datetime.now(UTC))
             while time.monotonic() < ends_at:
-                if not self.breaker.load():
+                if pausing.is_paused() or not self.breaker.load():
                     return totals
                 claims = queue.claim(probe=self.breaker.is_open)
                 if not claims:

@@ -34,6 +34,8 @@ def status() -> Status:
     if figures["breaker"] == ConsumerHeartbeat.Breaker.OPEN:
         problems.append(f"the breaker is open: {figures.pop('breaker_error')}")
     figures.pop("breaker_error", None)
+    if figures["paused_by"]:
+        problems.append(f"the consumer is paused (by {figures['paused_by']}): resume_consumer has it go on")
     beat_age = figures["consumer_heartbeat_age_seconds"]
     if figures["queued_batches"] and (beat_age is None or beat_age > heartbeat.STALE_SECONDS):
         problems.append("batches wait and the consumer shows no sign of life")
@@ -67,6 +69,7 @@ QUEUE_FIGURES = (
     "consumer_started_at",
     "duplicates",
     "breaker",
+    "paused_by",
 )
 
 
@@ -95,6 +98,7 @@ def _queue_figures() -> Status:
         "duplicates": beat.duplicates if beat else 0,
         "breaker": beat.breaker if beat else ConsumerHeartbeat.Breaker.CLOSED.value,
         "breaker_error": beat.breaker_error if beat else "",
+        "paused_by": beat.paused_by if beat else "",
     }
 
 

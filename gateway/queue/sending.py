@@ -81,7 +81,7 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
     for some in _chunks(batches, ROWS_AT_ONCE):
         # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
         execute(
-            "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "
+            "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
             + ", ".join(["(%s, %s, %s)"] * len(some)),
             [value for payload, events in some for value in (payload, events, conf.queue.max_retries + 1)],
         )

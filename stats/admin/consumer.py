@@ -45,8 +45,12 @@ class ConsumerHeartbeatAdmin(ReadOnlyAdmin):
     def buried(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.count(heartbeat.dead)
 
-    @display(description="Breaker")
+    @display(description="State")
     def breaker_shown(self, heartbeat: ConsumerHeartbeat) -> SafeString:
+        if heartbeat.paused_at:
+            return text.label(
+                "paused", "warning", f"Since {text.utc(heartbeat.paused_at)} by {heartbeat.paused_by}"
+            )
         is_open = heartbeat.breaker == ConsumerHeartbeat.Breaker.OPEN
         return text.label(heartbeat.get_breaker_display(), "danger" if is_open else "success")
 

@@ -26,6 +26,9 @@ class ConsumerHeartbeat(models.Model):
     probe_at = models.DateTimeField(null=True, help_text="When the open breaker tries one batch.")
     probe_pause = models.FloatField(default=0, help_text="Seconds between the last two probes.")
 
+    paused_at = models.DateTimeField(null=True, help_text="Since then a person has it rest.")
+    paused_by = models.TextField(db_default="", blank=True)
+
     class Meta:
         verbose_name = "consumer"
 

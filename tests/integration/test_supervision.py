@@ -211,6 +211,19 @@ def test_an_open_breaker_is_left_alone(server: Server) -> None:
     assert server.rows("SELECT count(*) FROM stats_deadletter WHERE payload LIKE '%%/breaker/%%'") == [(0,)]
 
 
+def test_a_paused_consumer_is_left_alone(server: Server) -> None:
+    before = cluster(server)
+    assert manage(server.var_dir, "pause_consumer").wait(SECONDS) == 0
+    request(server, "/api/test/paused")
+    assert wait_for(lambda: server.rows("SELECT count(*) > 0 FROM gateway_queuedbatch") == [(True,)], SECONDS)
+    assert not wait_for(lambda: server.pids("qcluster") != before, 2.5 * STALE_SECONDS)
+    assert server.rows("SELECT count(*) FROM stats_event WHERE path = '/api/test/paused'") == [(0,)]
+
+    assert manage(server.var_dir, "resume_consumer").wait(SECONDS) == 0
+    assert arrived(server, "/api/test/paused"), server.output()[-3000:]
+    assert server.pids("qcluster") == before
+
+
 def test_a_second_signal_ends_even_a_cluster_that_hangs(server: Server) -> None:
     os.kill(cluster(server)[WORKER], signal.SIGKILL)  # it can't end by itself, and gets 15 s for that
     server.process.terminate()
