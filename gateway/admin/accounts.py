@@ -17,14 +17,15 @@ for _model in (User, Group):
         admin.site.unregister(_model)
 
 
-class UserAdmin(CarefulLookups, DjangoUserAdmin, ModelAdmin):
+# The stubs' generic parameters differ between the bases, which are one class.
+class UserAdmin(CarefulLookups, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     compressed_fields = False  # labels above: the permission boxes need the width
 
 
-class GroupAdmin(CarefulLookups, DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(CarefulLookups, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     compressed_fields = False
 
 

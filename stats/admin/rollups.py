@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from gateway.admin import search, text
+from gateway.admin.search import Period
 from gateway.admin.readonly import ReadOnlyAdmin
 from stats import rollups
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
@@ -34,7 +35,7 @@ class RollupAdmin(ReadOnlyAdmin):
         # LIKE 'x%' on a column with collation "C" is a range of the index.
         return rows.filter(when, Q(route__startswith=query.text) if query.text else Q())
 
-    def on_period(self, period: search.Period) -> Q:
+    def on_period(self, period: Period) -> Q:
         raise NotImplementedError
 
     @display(description="Route")
@@ -132,7 +133,7 @@ class PathStatsHourlyAdmin(RollupAdmin):
     )
     empty_text = "No hour has been counted yet. The first request through the gateway begins one."
 
-    def on_period(self, period: search.Period) -> Q:
+    def on_period(self, period: Period) -> Q:
         return period.on_hours("hour")
 
     @display(description="Hour (UTC)")
@@ -157,5 +158,5 @@ class PathStatsDailyAdmin(RollupAdmin):
     )
     empty_text = "No day is over yet, or none has been merged from its hours."
 
-    def on_period(self, period: search.Period) -> Q:
+    def on_period(self, period: Period) -> Q:
         return period.on_days("day")
