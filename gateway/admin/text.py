@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 from django.template.loader import render_to_string
@@ -40,6 +40,11 @@ def utc_of_id(event_id: str) -> str:
 def hour(moment: datetime) -> str:
     """The UTC hour that begins at `moment`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H}:00"
+
+
+def day(found: date) -> str:
+    """A day (UTC), as times are written."""
+    return f"{found:%Y-%m-%d}"
 
 
 def milliseconds(value: float) -> str:

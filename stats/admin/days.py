@@ -25,13 +25,17 @@ class ByDay(ReadOnlyAdmin):
         period = search.parse(term).period
         return rows.filter(period.on_days("day") if period else Q(pk__in=[]))
 
+    @display(description="Day (UTC)")
+    def day_utc(self, row: TrafficDay | ArchivedFile) -> str:
+        return text.day(row.day)
+
 
 @admin.register(TrafficDay)
 class TrafficDayAdmin(ByDay):
     """Which days take events, are merged, and have their rows dropped."""
 
-    list_display = ("day", "state", "last_arrival", "merged", "hours_dropped", "sealed")
-    fields = ("day", "state", "version", "last_arrival", "merged", "hours_dropped", "sealed")
+    list_display = ("day_utc", "state", "last_arrival", "merged", "hours_dropped", "sealed")
+    fields = ("day_utc", "state", "version", "last_arrival", "merged", "hours_dropped", "sealed")
     ordering = ("-day",)
     empty_text = "No event has been stored yet."
 
@@ -64,9 +68,9 @@ class TrafficDayAdmin(ByDay):
 class ArchivedFileAdmin(ByDay):
     """The files of the archive: `manage.py restore_archive DAY` brings a day back."""
 
-    list_display = ("day", "part", "name_cut", "events_shown", "size", "written", "verified")
+    list_display = ("day_utc", "part", "name_cut", "events_shown", "size", "written", "verified")
     fields = (
-        *("day", "part", "name_shown", "events_shown", "size", "sha256"),
+        *("day_utc", "part", "name_shown", "events_shown", "size", "sha256"),
         *("first_id", "last_id", "day_version", "written", "verified"),
     )
     ordering = ("-day", "part")

@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from gateway.admin import search, text
-from gateway.admin.search import Period
 from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.search import Period
 from stats import rollups
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
 
@@ -146,10 +146,10 @@ class PathStatsDailyAdmin(RollupAdmin):
     """What each route did on each day that is over, newest day first, busiest route first."""
 
     list_display = (
-        *("day", "route_cut", "total", "failed", "classes"),
+        *("day_utc", "route_cut", "total", "failed", "classes"),
         *("mean", "p95_shown", "slowest", "clients_cut", "sent"),
     )
-    fields = ("route_shown", "day", *FIGURES)
+    fields = ("route_shown", "day_utc", *FIGURES)
     ordering = ("-day", "-requests")
     search_help_text = "Day (UTC) or route"
     search_examples = (
@@ -160,3 +160,7 @@ class PathStatsDailyAdmin(RollupAdmin):
 
     def on_period(self, period: Period) -> Q:
         return period.on_days("day")
+
+    @display(description="Day (UTC)")
+    def day_utc(self, stats: PathStatsDaily) -> str:
+        return text.day(stats.day)

@@ -82,7 +82,13 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         return redirect("admin:stats_apitoken_change", token.pk)
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().detail_context(request), "may_revoke": self.has_revoke_permission(request)}
+        return {
+            **super().detail_context(request),
+            "may_revoke": self.has_revoke_permission(request),
+            # A token that was made is shown at once, and there is nothing to go on with.
+            "show_save_and_continue": False,
+            "show_save_and_add_another": False,
+        }
 
     def _revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
         valid = list(rows.filter(revoked_at=None))
@@ -90,7 +96,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         messages.success(request, f"{count:,} {'token' if count == 1 else 'tokens'} revoked.")
         LogEntry.objects.log_actions(
             user_id=str(request.user.pk),
-            queryset=valid,  # type: ignore[arg-type]  # any iterable of rows will do
+            queryset=valid,
             action_flag=CHANGE,
             change_message="Revoked.",
         )
