@@ -1,0 +1,73 @@
+"""Rows that are deleted by their age: dead letters, and what django-q2 keeps of its tasks.
+
+A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
+of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import connections, transaction
+from django_q.models import Task
+
+from gateway.conf import conf
+
+logger = logging.getLogger(__name__)
+
+SLICE = 1_000  # rows a transaction deletes
+Rows = tuple[str, str, datetime]  # table, condition, and the time in it
+
+_LETTERS = "stats_deadletter"
+
+
+def settled_letters(now: datetime) -> Rows:
+    cutoff = now - timedelta(days=conf.settled_letter_days)
+    return _LETTERS, "state <> 'dead' AND settled_at < %s", cutoff
+
+
+def unsettled_letters(now: datetime) -> Rows | None:
+    """None if they are kept for ever."""
+    days = conf.unsettled_letter_days
+    return (_LETTERS, "state = 'dead' AND last_failed_at < %s", now - timedelta(days=days)) if days else None
+
+
+def tasks(now: datetime) -> Rows:
+    return Task._meta.db_table, "stopped < %s", now - timedelta(days=conf.task_days)
+
+
+def count(rows: Rows | None) -> int:
+    """Raises django.db.Error."""
+    if rows is None:
+        return 0
+    table, condition, cutoff = rows
+    with connections[conf.database].cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table} WHERE {condition}", [cutoff])  # noqa: S608 - from above
+        return int(cursor.fetchone()[0])
+
+
+def delete(rows: Rows | None) -> int:
+    """Deletes them in short transactions, past whatever is locked; how many. Raises django.db.Error."""
+    total = 0
+    while rows is not None and (deleted := _delete_slice(*rows)):
+        total += deleted
+    return total
+
+
+def delete_letters(now: datetime) -> int:
+    """Raises django.db.Error."""
+    unsettled = delete(unsettled_letters(now))
+    if unsettled:
+        logger.error("Dead letters that nobody settled were deleted: %d", unsettled)
+    return unsettled + delete(settled_letters(now))
+
+
+def _delete_slice(table: str, condition: str, cutoff: datetime) -> int:
+    with transaction.atomic(using=conf.database), connections[conf.database].cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("  # noqa: S608 - written above
+            f"SELECT ctid FROM {table} WHERE {condition} LIMIT %s FOR UPDATE SKIP LOCKED))",
+            [cutoff, SLICE],
+        )
+        return int(cursor.rowcount)
