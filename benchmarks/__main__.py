@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import journal, outage
+from benchmarks import archive, estimators, goaccess, journal, outage, reading
 
-BENCHMARKS = {"journal": journal.main, "outage": outage.main}
+BENCHMARKS = {
+    "archive": archive.main,
+    "estimators": estimators.main,
+    "goaccess": goaccess.main,
+    "journal": journal.main,
+    "outage": outage.main,
+    "reading": reading.main,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,99 @@
+"""Which rollup rows answer a range: those of whole days where they hold, else those of hours.
+
+A day's rows hold while `TrafficDay.rolled_version` is its `version`. A day without a TrafficDay had no
+traffic. Once the hourly rows of a day were dropped, a part of that day can't be told from the whole, and
+what arrives for it afterwards is in hourly rows until `stats.daily` adds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.backends.utils import CursorWrapper
+
+from stats.reports.period import Range
+from stats.reports.shapes import Coverage
+
+DAY = timedelta(days=1)
+
+_DAYS = """
+SELECT day, rolled_version = version, hours_dropped_at IS NOT NULL
+FROM stats_trafficday WHERE day >= %s AND day < %s ORDER BY day
+"""
+
+Hours = tuple[datetime, datetime]  # the end excluded
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Days to be read from daily rows, and times to be read from hourly rows; no request is in both."""
+
+    period: Range  # whole hours
+    days: tuple[date, ...]
+    hours: tuple[Hours, ...]
+    incomplete_days: tuple[date, ...] = ()
+    reaches_back_to: datetime | None = None
+
+    @property
+    def coverage(self) -> Coverage:
+        return coverage(self.period, self.reaches_back_to, self.incomplete_days)
+
+
+def coverage(
+    period: Range, reaches_back_to: datetime | None = None, incomplete_days: tuple[date, ...] = ()
+) -> Coverage:
+    """The coverage of a range that was widened already, in its own zone."""
+    zone = period.tzinfo
+    reach = reaches_back_to.astimezone(zone) if reaches_back_to else None
+    return Coverage(
+        period.start.astimezone(zone), period.end.astimezone(zone), period.zone, reach, incomplete_days
+    )
+
+
+def split(cursor: CursorWrapper, period: Range) -> Spans:
+    """The rows whose sum answers the range."""
+    wide = period.outward()
+    days: list[date] = []
+    hours: list[Hours] = []
+    incomplete: list[date] = []
+    for day, is_rolled_up, has_no_hours in _known_days(cursor, wide):
+        first, end = max(_midnight(day), wide.start), min(_midnight(day + DAY), wide.end)
+        is_whole = end - first == DAY
+        if has_no_hours and not is_whole:
+            incomplete.append(day)
+            continue
+        if is_whole and (is_rolled_up or has_no_hours):
+            days.append(day)
+        if not is_rolled_up or not is_whole:
+            _append(hours, first, end)
+    return Spans(wide, tuple(days), tuple(hours), tuple(incomplete))
+
+
+def hourly(cursor: CursorWrapper, period: Range) -> Spans:
+    """Hourly rows only, as far back as they are kept without a gap."""
+    wide = period.outward()
+    dropped = [day for day, _, has_no_hours in _known_days(cursor, wide) if has_no_hours]
+    if not dropped:
+        return Spans(wide, (), ((wide.start, wide.end),))
+    reach = min(_midnight(dropped[-1] + DAY), wide.end)
+    hours = ((reach, wide.end),) if reach < wide.end else ()
+    return Spans(wide, (), hours, reaches_back_to=reach)
+
+
+def _known_days(cursor: CursorWrapper, period: Range) -> list[tuple[date, bool, bool]]:
+    last = (period.end - timedelta(microseconds=1)).astimezone(UTC).date()
+    cursor.execute(_DAYS, [period.start.astimezone(UTC).date(), last + DAY])
+    return cursor.fetchall()
+
+
+def _append(hours: list[Hours], first: datetime, end: datetime) -> None:
+    """Neighbours become one."""
+    if hours and hours[-1][1] == first:
+        hours[-1] = (hours[-1][0], end)
+    else:
+        hours.append((first, end))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,61 @@
+"""Rollup rows put into the buckets of a time series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from django.db.backends.utils import CursorWrapper
+
+from stats.reports import merging, rows
+from stats.reports.buckets import bucket
+from stats.reports.figures import Counts, Merged
+from stats.reports.rows import Relation
+from stats.reports.shapes import Bucket
+from stats.reports.spans import Spans
+
+_BUCKET = "width_bucket(at, %s::timestamptz[])"
+
+
+@dataclass(frozen=True)
+class _Step:
+    counts: Counts
+    row_count: int
+    p95: float | None  # of the one row there is, as the next one
+    clients: int | None
+
+
+def read(
+    cursor: CursorWrapper, spans: Spans, bounds: Sequence[datetime], route: str | None
+) -> Iterator[Bucket]:
+    """A bucket for each two bounds. Where one row fills it that row's own p95 and clients do."""
+    relation = rows.totals(spans) if route is None else rows.of_routes(spans, "route = %s", (route,))
+    steps = _steps(cursor, relation, bounds)
+    merged: dict[int, Merged] = {}
+    if any(step.row_count > 1 for step in steps.values()):
+        merged = merging.of_groups(cursor, relation, _BUCKET, [list(bounds[:-1])])
+    for number, (start, end) in enumerate(pairwise(bounds), 1):
+        step = steps.get(number, _Step(Counts(), 0, None, None))
+        p95, clients = step.p95, step.clients
+        if number in merged:
+            p95, clients = merged[number].p95, merged[number].distinct().estimate
+        yield bucket(spans.period, (start, end), step.counts, p95, clients)
+
+
+def _steps(cursor: CursorWrapper, relation: Relation, bounds: Sequence[datetime]) -> dict[int, _Step]:
+    cursor.execute(
+        f"SELECT {_BUCKET}, {rows.COUNTS}, count(*), max(p95), max(distinct_clients)"  # noqa: S608
+        f" FROM {relation.sql} GROUP BY 1",
+        [list(bounds[:-1]), *relation.parameters],
+    )
+    return {row[0]: _step(row[1:-3], *row[-3:]) for row in cursor.fetchall()}
+
+
+def _step(counts: Sequence[object], row_count: int, p95: float, clients: float) -> _Step:
+    # A row from before summaries were kept has neither.
+    is_known = clients > 0
+    return _Step(
+        Counts.of_row(counts), row_count, p95 if is_known else None, round(clients) if is_known else None
+    )

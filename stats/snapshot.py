@@ -1,0 +1,149 @@
+"""The last 24 hours, kept where every process sees them, so that a page is there at once.
+
+Made anew by the consumer between two transactions, and by a schedule. One process at a time does it, and
+readers get the one before meanwhile. What fails here changes nothing else: readers see its age grow.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
+from django.db import Error, connections
+
+from gateway.conf import conf
+from gateway.deadline import deadline
+from stats import reports
+from stats.errors import one_line
+from stats.reports.reading import reading
+from stats.reports.shapes import Overview, Routes
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1  # of the payload; one of another version counts as missing
+NAME = "last-24h"
+LAST = "24h"
+ROUTES = 100
+STATEMENT_SECONDS = 2.0  # bound on each statement of a refresh
+SECONDS = 5.0  # bound on a refresh, for a server that hangs
+BATCHES = 10  # after so many it is time for a new one
+PAUSE = 5.0  # seconds between two, at least
+
+_READ = """
+SELECT payload::text, made_at, extract(epoch FROM clock_timestamp() - made_at)::float8
+FROM stats_snapshot WHERE name = %s AND version = %s
+"""
+
+_WRITE = """
+INSERT INTO stats_snapshot AS kept (name, version, payload, made_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (name) DO UPDATE SET
+    version = excluded.version, payload = excluded.payload, made_at = excluded.made_at
+    WHERE kept.made_at < excluded.made_at
+"""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What is kept. A change of these shapes needs another VERSION."""
+
+    overview: Overview
+    routes: Routes
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Overview and top routes (by requests) of the last 24 hours, as of `made_at`."""
+
+    overview: Overview
+    routes: Routes
+    made_at: datetime
+    age_seconds: float
+    data_source: Literal["snapshot", "database", "legacy"]
+
+
+def read() -> Snapshot:
+    """The snapshot, however old; without one the database's answer.
+
+    Raises ReportTimedOut, django.db.Error.
+    """
+    with connections[conf.database].cursor() as cursor:
+        cursor.execute(_READ, [NAME, VERSION])
+        row = cursor.fetchone()
+    if row is not None:
+        try:
+            kept = _decoder.decode(row[0])
+            return Snapshot(kept.overview, kept.routes, row[1], max(0.0, row[2]), "snapshot")
+        except msgspec.DecodeError as error:
+            logger.error("Snapshot can't be read: %s", error)
+    with reading() as cursor:
+        now, made = _now(cursor), _make()
+    is_legacy = made.overview.data_source == "legacy"
+    return Snapshot(made.overview, made.routes, now, 0.0, "legacy" if is_legacy else "database")
+
+
+def refresh() -> bool:
+    """Makes it anew; False if another process is at it. Not inside a transaction.
+
+    Raises ReportTimedOut, django.db.Error.
+    """
+    connection = connections[conf.database]
+    with deadline(connection, SECONDS):
+        with reading(STATEMENT_SECONDS) as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [crc32(NAME.encode())])
+            if not cursor.fetchone()[0]:
+                return False
+            now, made = _now(cursor), _make()
+        with connection.cursor() as cursor:
+            if made.overview.data_source == "legacy":
+                # What the collector says is not ours to keep: it would hide what it says later.
+                cursor.execute("DELETE FROM stats_snapshot WHERE name = %s", [NAME])
+            else:
+                cursor.execute(_WRITE, [NAME, VERSION, msgspec.json.encode(made).decode(), now])
+    return True
+
+
+def after_batches(count: int) -> None:
+    """For the consumer's loop, outside of its transaction: refreshes when it is time. Never raises."""
+    if not _pace.is_due(count, time.monotonic()):
+        return
+    try:
+        refresh()
+    except Exception as error:  # noqa: BLE001 (a page that is out of date must not stop the counting)
+        logger.warning("Snapshot not refreshed: %s", one_line(error))
+        if isinstance(error, Error | OSError):
+            connections[conf.database].close()
+
+
+class Pace:
+    """When the consumer makes a snapshot: every BATCHES batches, with a PAUSE between."""
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._next_at = 0.0
+
+    def is_due(self, count: int, now: float) -> bool:
+        """Whether it is time, `count` batches later at `now` (seconds of a clock); begins anew if so."""
+        self._batches += count
+        if self._batches < BATCHES or now < self._next_at:
+            return False
+        self._batches, self._next_at = 0, now + PAUSE
+        return True
+
+
+_pace = Pace()
+_decoder = msgspec.json.Decoder(Payload)
+
+
+def _make() -> Payload:
+    period = reports.Range.last(LAST)
+    return Payload(reports.overview(period), reports.routes(period, limit=ROUTES))
+
+
+def _now(cursor: Any) -> datetime:
+    cursor.execute("SELECT now()")
+    return cursor.fetchone()[0]
