@@ -81,13 +81,18 @@ adopted = Counter("tallygate_adopted", "Events adopted from dead processes' jour
 dropped = Counter("tallygate_dropped", "Events dropped")
 
 
+def registry(*only: Counter) -> CollectorRegistry:
+    """A registry of all counters, summed over all processes, living and dead, that share the folder."""
+    counters = CollectorRegistry()
+    if values.ValueClass.__name__ == "MmapedValue":
+        MultiProcessCollector(counters)
+    else:
+        for counter in only or [value for value in globals().values() if isinstance(value, Counter)]:
+            counters.register(counter)
+    return counters
+
+
 def total(counter: Counter) -> int:
     """The counter summed over all processes, living and dead, that share the folder."""
     name = next(iter(counter.describe())).name + "_total"
-    registry = CollectorRegistry()
-    if values.ValueClass.__name__ == "MmapedValue":
-        MultiProcessCollector(registry)
-    else:
-        registry.register(counter)
-    value = registry.get_sample_value(name)
-    return int(value or 0)
+    return int(registry(counter).get_sample_value(name) or 0)

@@ -232,8 +232,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # As many lines a request as its sender likes, a traceback each: a wrong Host, too many fields.
         "django.security": {"level": "CRITICAL"},
-        # Below that level it writes down the headers it signs, a session's token among them.
-        "botocore": {"level": "INFO"},
+        # Its debug lines hold the headers it signs, a session's token among them.
+        "botocore": {"level": "WARNING"},
         # Two lines a task say nothing that our own batch lines don't.
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },

@@ -71,9 +71,9 @@ def note_use(token: ApiToken) -> None:
             cursor.execute(
                 "UPDATE stats_apitoken SET last_used_at = clock_timestamp() WHERE id ="
                 " (SELECT id FROM stats_apitoken WHERE id = %s"
-                "  AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - %s)"
+                "  AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - make_interval(secs => %s))"
                 "  FOR UPDATE SKIP LOCKED)",
-                [token.pk, USE_NOTED_AFTER],
+                [token.pk, USE_NOTED_AFTER.total_seconds()],
             )
     except Error as error:
         # A standby, or a disk that is full, can still be read.

@@ -70,6 +70,8 @@ def test_the_projects_own_settings_have_no_problem() -> None:
         ("E021", "TRUSTED_PROXIES", ["10.0.0.0/8", "10.0.0.0/99"]),
         ("E021", "TRUSTED_PROXIES", "127.0.0.1"),
         ("E021", "TRUSTED_PROXIES", [5]),
+        ("E021", "METRICS_ALLOWED_NETWORKS", ["10.0.0.0/99"]),
+        ("E021", "METRICS_ALLOWED_NETWORKS", "127.0.0.1"),
         ("E022", "TRAFFIC_EXCLUDE", ["re:("]),
         ("E022", "TRAFFIC_EXCLUDE", ["admin/"]),
         ("E022", "TRAFFIC_EXCLUDE", "/admin/"),
