@@ -8,8 +8,9 @@ class StatsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from stats import bell
+        from stats import bell, refresher
         from stats.schedule import create_schedules
 
         bell.install()
+        refresher.install()
         post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")

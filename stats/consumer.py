@@ -20,7 +20,7 @@ from gateway.conf import conf
 from gateway.events import UndecodableEvent, split_batch
 from gateway.logs import printable
 from gateway.queue import Claimed
-from stats import dead_letters, heartbeat, partitions, pausing, triage
+from stats import dead_letters, heartbeat, partitions, pausing, refresher, triage
 from stats.breaker import Breaker
 from stats.dead_letters import Failure
 from stats.errors import is_environment, is_timeout, is_transient, one_line
@@ -99,6 +99,7 @@ class Consumer:
         else:
             if counted:
                 self.breaker.succeeded()
+                refresher.counted(len(claims))
 
     def _failed(self, claims: list[Claimed], error: Exception) -> None:
         reason = one_line(error)

@@ -1,25 +1,23 @@
 """The last 24 hours, kept where every process sees them, so that a page is there at once.
 
-Made anew by the consumer between two transactions, and by a schedule. One process at a time does it, and
-readers get the one before meanwhile. What fails here changes nothing else: readers see its age grow.
+Made anew beside the consumer while it counts (`stats.refresher`), and by a schedule. One process at a time
+does it, and readers get the one before meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
-from django.db import Error, connections
+from django.db import connections
 
 from gateway.conf import conf
 from gateway.deadline import deadline
 from stats import reports
-from stats.errors import one_line
 from stats.reports.reading import reading
 from stats.reports.shapes import Overview, Routes
 
@@ -31,8 +29,6 @@ LAST = "24h"
 ROUTES = 100
 STATEMENT_SECONDS = 2.0  # bound on each statement of a refresh
 SECONDS = 5.0  # bound on a refresh, for a server that hangs
-BATCHES = 10  # after so many it is time for a new one
-PAUSE = 5.0  # seconds between two, at least
 
 _READ = """
 SELECT payload::text, made_at, extract(epoch FROM clock_timestamp() - made_at)::float8
@@ -107,35 +103,6 @@ def refresh() -> bool:
     return True
 
 
-def after_batches(count: int) -> None:
-    """For the consumer's loop, outside of its transaction: refreshes when it is time. Never raises."""
-    if not _pace.is_due(count, time.monotonic()):
-        return
-    try:
-        refresh()
-    except Exception as error:  # noqa: BLE001 (a page that is out of date must not stop the counting)
-        logger.warning("Snapshot not refreshed: %s", one_line(error))
-        if isinstance(error, Error | OSError):
-            connections[conf.database].close()
-
-
-class Pace:
-    """When the consumer makes a snapshot: every BATCHES batches, with a PAUSE between."""
-
-    def __init__(self) -> None:
-        self._batches = 0
-        self._next_at = 0.0
-
-    def is_due(self, count: int, now: float) -> bool:
-        """Whether it is time, `count` batches later at `now` (seconds of a clock); begins anew if so."""
-        self._batches += count
-        if self._batches < BATCHES or now < self._next_at:
-            return False
-        self._batches, self._next_at = 0, now + PAUSE
-        return True
-
-
-_pace = Pace()
 _decoder = msgspec.json.Decoder(Payload)
 
 

@@ -30,11 +30,11 @@ def apply_retention() -> None:
 
 
 def refresh_snapshot() -> None:
-    """By the clock, so that it grows no older while nothing is counted."""
+    """By the clock, so that it grows no older while nothing is counted. Only asks: the worker counts."""
     try:
-        from stats import snapshot
+        from stats import refresher
 
-        snapshot.refresh()
+        refresher.ask()
     except Exception:
         logger.exception("Snapshot not refreshed")
 

@@ -35,10 +35,12 @@ class Scene:
     random: Random
     long: bool = False  # a long run: stops are as long as in life
 
-    def await_moment(self, condition: Callable[[], object], what: str) -> None:
+    def await_moment(
+        self, condition: Callable[[], object], what: str, seconds: float = AWAIT_SECONDS
+    ) -> None:
         """Returns when the moment to strike has come. Raises Missed."""
-        if not wait_for(condition, AWAIT_SECONDS):
-            raise Missed(f"{what}: not within {AWAIT_SECONDS:.0f} s")
+        if not wait_for(condition, seconds):
+            raise Missed(f"{what}: not within {seconds:.0f} s")
 
     def await_role(self, role: str) -> int:
         """The cluster's process with this role, once there is one. Raises Missed and NotThere."""

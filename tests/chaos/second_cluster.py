@@ -14,6 +14,7 @@ from tests.chaos.faults import Scene, fault
 from tests.chaos.system import TALLYGATE, System, SystemBroken
 from tests.integration.processes import ROOT, environment, processes_of, wait_for
 
+WORK_SECONDS = 30.0  # a whole cluster has to start, and to be quicker than the first one once
 END_SECONDS = 45.0  # what the supervisor's documentation asks for a stop
 OURS = ("qcluster", "supervise_worker", "process_group")  # it may start a keeper, too, which is everybody's
 
@@ -90,6 +91,6 @@ def _running(system: System) -> Iterator[SecondCluster]:
 @fault
 def second_cluster(scene: Scene) -> Iterator[None]:
     with _running(scene.system) as second:
-        scene.await_moment(lambda: second.has_worked, "a batch that the second cluster counted")
+        scene.await_moment(lambda: second.has_worked, "a batch that the second cluster counted", WORK_SECONDS)
         yield
         scene.random.choice([second.terminate, second.orphan, second.kill])()

@@ -103,6 +103,15 @@ def test_a_quiet_gateways_request_is_visible_within_seconds(empty: Server) -> No
     assert empty.drained(1, seconds=5.0)
 
 
+def test_the_snapshot_follows_the_traffic_within_seconds(empty: Server) -> None:
+    empty.rows("DELETE FROM stats_snapshot")
+    kept = "SELECT (payload -> 'overview' -> 'current' ->> 'requests')::int FROM stats_snapshot"
+    with Load(empty.port) as load:
+        # The running hour holds what earlier tests counted, too.
+        assert wait_for(lambda: (empty.rows(kept) or [(0,)])[0][0] > 0, 20)
+    assert load.answered
+
+
 def test_a_lost_doorbell_delays_events_by_seconds_only(empty: Server) -> None:
     empty.rows(
         "CREATE OR REPLACE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS"

@@ -24,9 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=BOTH)
 
 
 @pytest.fixture(autouse=True)
-def _fresh(store: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh(store: None) -> None:
     models.Snapshot.objects.all().delete()
-    monkeypatch.setattr(snapshot, "_pace", snapshot.Pace())
 
 
 @pytest.fixture
@@ -122,58 +121,6 @@ def test_while_only_the_collector_has_data_nothing_is_kept(make_event: Callable[
     snapshot.refresh()
     found = snapshot.read()
     assert (found.data_source, found.overview.current.requests) == ("legacy", 1)
-
-
-def test_the_consumer_makes_one_every_ten_batches_but_not_more_often_than_in_5_s() -> None:
-    pace = snapshot.Pace()
-    assert not pace.is_due(9, now=100.0)
-    assert pace.is_due(1, now=100.0)
-    assert not pace.is_due(50, now=104.9)
-    assert pace.is_due(0, now=105.0)
-    assert not pace.is_due(9, now=200.0)
-    assert pace.is_due(3, now=200.0)
-
-
-def test_after_ten_batches_it_is_there(count: Callable[..., None]) -> None:
-    count(4)
-    snapshot.after_batches(9)
-    assert not models.Snapshot.objects.exists()
-    snapshot.after_batches(1)
-    assert snapshot.read().data_source == "snapshot"
-
-
-def test_a_refresh_that_fails_or_hangs_is_logged_and_counting_goes_on(
-    count: Callable[..., None], other: BaseDatabaseWrapper, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Somebody holds the table: the statement ends after 2 s."""
-    count(4)
-    with other.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("LOCK TABLE stats_totalsdaily IN ACCESS EXCLUSIVE MODE")
-        started = time.monotonic()
-        snapshot.after_batches(10)
-        assert time.monotonic() - started < snapshot.SECONDS
-        cursor.execute("ROLLBACK")
-    assert "Snapshot not refreshed: ReportTimedOut" in caplog.text
-    count(2)
-    assert reports.overview(reports.Range.last("24h")).current.requests == 6
-
-
-def test_a_connection_that_breaks_during_a_refresh_is_replaced(
-    count: Callable[..., None], other: BaseDatabaseWrapper, caplog: pytest.LogCaptureFixture
-) -> None:
-    count(4)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        pid = cursor.fetchone()[0]
-    with other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    time.sleep(0.2)
-    snapshot.after_batches(10)
-    assert "Snapshot not refreshed: OperationalError" in caplog.text
-    count(2)
-    snapshot.refresh()
-    assert snapshot.read().overview.current.requests == 6
 
 
 def test_many_at_once_leave_one(count: Callable[..., None]) -> None:
