@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import Error, connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from gateway import metrics
@@ -45,10 +48,18 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
     except (Error, OSError):
         text = "The token can't be checked: the database is away.\n"
         return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    encode, content_type = _encoder(request.headers.get("Accept", ""))
     registry = metrics.registry()
     registry.register(PipelineCollector(vitals.take()))
     return HttpResponse(encode(registry), content_type=content_type)
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """The format that was asked for; the usual one where that is none."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        return choose_encoder("")
 
 
 def _is_near(request: HttpRequest) -> bool:

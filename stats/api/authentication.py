@@ -50,7 +50,7 @@ class StaffSession(APIKeyCookie):
         self._permission = permission
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        if not key:
+        if not key or not key.isprintable():  # a NUL, which no session has and the database refuses
             return None
         with deadline(connections[router.db_for_read(get_user_model())], SECONDS):
             user = request.user

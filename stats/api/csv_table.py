@@ -58,7 +58,8 @@ def cell(value: Any) -> Any:
 
 
 def _parts(found: Iterator[str]) -> Iterator[str]:
-    """Lines put together: each part is a packet or more on the wire."""
+    """Lines put together: each part is a packet or more on the wire. The header does not wait for rows."""
+    yield next(found)
     while part := "".join(islice(found, PART)):
         yield part
 

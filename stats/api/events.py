@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -18,6 +19,7 @@ from stats.api.authentication import permitted
 from stats.api.bounds import within_deadline
 from stats.api.next_page import link_to_next
 from stats.api.parameters import DEFAULT_LIMIT, Absent, Format, Limit, Method, Period, Route, StatusClass
+from stats.reports.errors import ReportTimedOut
 from stats.reports.filters import MAX_LIMIT
 from stats.reports.shapes import Event, EventsPage
 
@@ -25,6 +27,7 @@ router = Router(tags=["Rows"], auth=permitted("stats.view_event"))
 router.add_decorator(within_deadline)
 
 MAX_TABLE = 100_000  # events of one table
+TABLE_SECONDS = 60.0  # for all of it; with a rare filter one could look through every event there is
 COLUMNS = (
     *("idempotent_id", "occurred_at", "method", "path", "route", "status", "response_time"),
     *("response_bytes", "client_ip_hash", "country", "request_id", "host", "user_agent"),
@@ -79,9 +82,12 @@ def _table(
 
 
 def _from(read: Callable[..., EventsPage], page: EventsPage) -> Iterator[Event]:
-    """Events of this page and of those after it; each is a transaction of its own."""
+    """Events of this page and of those after it; each is a transaction of its own. Raises ReportTimedOut."""
     read = within_deadline(read)
+    ends_at = time.monotonic() + TABLE_SECONDS
     yield from page.events
     while page.next_cursor is not None:
+        if time.monotonic() > ends_at:
+            raise ReportTimedOut(f"the table took longer than {TABLE_SECONDS:g} s")
         page = read(cursor=page.next_cursor, limit=MAX_LIMIT)
         yield from page.events

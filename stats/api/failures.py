@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -56,6 +57,10 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     return problem(error.status_code, error.message)
 
 
+def _bad_request(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem(400, "The request can't be read: too many parameters, or one that no URL may have.")
+
+
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return problem(404, str(error) or "There is nothing here.")
 
@@ -87,6 +92,8 @@ HANDLERS: tuple[tuple[type[Exception], Callable[..., HttpResponse]], ...] = (
     (InvalidFilter, _refused),
     (HttpError, _http_error),
     (Http404, _not_found),
+    (SuspiciousOperation, _bad_request),
+    (BadRequest, _bad_request),
     (ReportTimedOut, _timed_out),
     (CollectorRefused, _away),
     (Error, _database_error),

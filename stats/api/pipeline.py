@@ -15,10 +15,12 @@ from gateway.conf import conf
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
 from stats import pipeline, vitals
+from stats.api.authentication import permitted
 from stats.api.parameters import Parameters, Zone, zone_of
 from stats.vitals import LETTERS_CAP, Vitals
 
-router = Router(tags=["Pipeline"])
+# An error of the breaker may quote a row, or where the database is.
+router = Router(tags=["Pipeline"], auth=permitted("stats.view_consumerheartbeat"))
 
 
 @dataclass(frozen=True)

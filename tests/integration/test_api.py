@@ -20,6 +20,7 @@ from stats.api import authentication, bounds, csv_table
 from stats.api import events as events_endpoint
 from stats.consumer import drain
 from stats.models import ApiToken, DeadLetter
+from stats.reports import ReportTimedOut, scanning
 from tests.integration.api_traffic import FORMULA, ROUTES, database_away, database_hangs, traffic
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -284,6 +285,17 @@ def test_a_table_that_breaks_off_does_not_look_whole(api, events, monkeypatch):
             cursor.execute("ALTER TABLE gone RENAME TO stats_event")
 
 
+def test_a_table_with_a_rare_filter_breaks_off_in_time(api, events, monkeypatch):
+    """Each page looks through a bounded number of events; all pages together have a bound, too."""
+    monkeypatch.setattr(scanning, "SCANNED", 20)
+    monkeypatch.setattr(events_endpoint, "TABLE_SECONDS", 0.0)
+    nobody = {"last": "3h", "format": "csv", "client": "0" * 16}
+    parts = iter(api.get(f"{API}events", nobody).streaming_content)
+    assert next(parts).startswith(b"idempotent_id,")  # sent before a row is found
+    with pytest.raises(ReportTimedOut, match="the table took longer"):
+        list(parts)
+
+
 def test_an_asynchronous_server_sends_the_same_table_part_by_part(api, events, monkeypatch):
     monkeypatch.setattr(csv_table, "PART", 10)
 
@@ -295,7 +307,7 @@ def test_an_asynchronous_server_sends_the_same_table_part_by_part(api, events, m
         return [part async for part in answer.streaming_content]
 
     found = async_to_sync(parts)()
-    assert len(found) == 10  # 91 lines
+    assert len(found) == 10  # the header, and 90 lines
     expected = api.get(f"{API}events", {"last": "3h", "format": "csv"}).getvalue()
     assert b"".join(found) == expected
 
@@ -388,6 +400,12 @@ def test_a_parameter_given_twice_is_refused(api):
 def test_what_is_not_there_is_a_problem(api, path):
     answer = api.get(path)
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_more_parameters_than_django_reads_are_a_problem_and_no_error_of_ours(api, caplog):
+    answer = api.get(f"{API}overview?{'&'.join(['a'] * 1001)}")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert "API failed" not in caplog.text
 
 
 def test_an_error_of_ours_tells_nothing_of_the_inside(api, monkeypatch, caplog):

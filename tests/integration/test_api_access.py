@@ -173,7 +173,11 @@ def test_a_user_who_was_locked_out_is_nobody(store):
 
 @pytest.mark.parametrize(
     ("path", "permission"),
-    [("/stats/api/events", "view_event"), ("/stats/api/dead-letters", "view_deadletter")],
+    [
+        ("/stats/api/events", "view_event"),
+        ("/stats/api/dead-letters", "view_deadletter"),
+        ("/stats/api/pipeline", "view_consumerheartbeat"),
+    ],
 )
 def test_staff_read_figures_and_rows_only_as_in_the_admin(store, path, permission):
     client = user("looker", is_staff=True)
@@ -181,6 +185,13 @@ def test_staff_read_figures_and_rows_only_as_in_the_admin(store, path, permissio
     assert client.get(path).status_code == 403
 
     assert user("reader", permission, is_staff=True).get(path).status_code == 200
+
+
+def test_a_cookie_that_no_session_has_is_nobody_s(store, caplog):
+    """Quoted, a cookie may hold a NUL, which the database refuses."""
+    answer = Client(headers={"Cookie": r'sessionid="aaaaaaaa\000"'}).get(OVERVIEW)
+    assert answer.status_code == 401
+    assert caplog.text == ""
 
 
 # --- what holds for all --------------------------------------------------------------------------

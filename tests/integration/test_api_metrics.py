@@ -122,6 +122,14 @@ def test_a_scraper_that_speaks_openmetrics_is_answered_in_it():
     assert answer.content.endswith(b"# EOF\n")
 
 
+@pytest.mark.parametrize("version", ["latest", "1.x", "", "1.0.0.0"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+def test_a_version_that_is_none_is_answered_in_the_usual_format(kind, version):
+    answer = Client().get("/metrics", **NEAR, headers={"Accept": f"{kind}; version={version}"})
+    assert answer.status_code == 200
+    assert b"tallygate_database_up 1.0" in answer.content
+
+
 def test_a_scrape_costs_a_bounded_number_of_queries(send, make_event):
     send(make_event())
     drain()
