@@ -47,8 +47,8 @@ SELECT '', {columns} FROM stats_totalshourly WHERE hour >= %(first)s AND hour < 
 UNION ALL SELECT '', {columns} FROM stats_totalsdaily WHERE day = %(added_to)s
 """
 _TOP_VALUES = """
-SELECT kind, summary FROM stats_topvalueshourly WHERE hour >= %(first)s AND hour < %(end)s
-UNION ALL SELECT kind, summary FROM stats_topvaluesdaily WHERE day = %(added_to)s ORDER BY 1
+SELECT kind, requests, summary FROM stats_topvalueshourly WHERE hour >= %(first)s AND hour < %(end)s
+UNION ALL SELECT kind, requests, summary FROM stats_topvaluesdaily WHERE day = %(added_to)s ORDER BY 1
 """
 
 
@@ -156,10 +156,11 @@ def merge(rows: Sequence[dict[str, Any]]) -> Row:
 
 def _merged_top_values(bounds: dict[str, Any]) -> Iterator[Row]:
     for kind, rows in groupby(_stream(_TOP_VALUES, bounds), key=lambda row: row[0]):
-        merged = TopValuesSummary.for_reading()
-        for _, summary in rows:
+        merged, total = TopValuesSummary.for_reading(), 0
+        for _, requests, summary in rows:
             merged.merge(read_top_values(summary))
-        yield kind, merged.total, merged.to_bytes()
+            total += requests
+        yield kind, total, merged.to_bytes()
 
 
 def _write(

@@ -11,7 +11,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections
 
@@ -28,6 +28,7 @@ P95 = 0.95
 
 Key = tuple[Any, ...]  # (hour,) or (hour, route)
 Summaries = tuple[bytes, bytes]  # of response times and of clients
+Summary = TypeVar("Summary")
 
 ADDED = (
     *("requests", "errors", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
@@ -84,7 +85,7 @@ def _with_datetimes(groups: Mapping[Key, list[TrafficEvent]]) -> dict[Key, list[
 
 def _upsert(table: str, names: Sequence[str], groups: Mapping[Key, list[TrafficEvent]]) -> None:
     known = _summaries(table, names, list(groups))
-    rows = [(*key, *figures(group, known.get(key, (b"", b"")))) for key, group in groups.items()]
+    rows = [(*key, *figures(group, known.get(key))) for key, group in groups.items()]
     columns = (*names, *COLUMNS)
     keys = ", ".join(names)
     changes = ", ".join(
@@ -121,11 +122,11 @@ def _unnest(columns: Sequence[str]) -> str:
     return f"unnest({arrays}) AS given ({', '.join(columns)})"
 
 
-def figures(events: Sequence[TrafficEvent], known: Summaries) -> tuple[Any, ...]:
-    """A row's `COLUMNS` for these events; its summaries go on where the known ones ended."""
+def figures(events: Sequence[TrafficEvent], known: Summaries | None) -> tuple[Any, ...]:
+    """A row's `COLUMNS` for these events; its summaries go on where the known ones, if any, ended."""
     times = [event.response_time for event in events]
     classes = Counter(event.status // 100 for event in events)
-    latency, clients = read(*known)
+    latency, clients = read(*known) if known else (estimator().latency(), estimator().clients())
     latency.update(times)
     clients.update([event.client_ip_hash for event in events])
     return (
@@ -144,21 +145,33 @@ def figures(events: Sequence[TrafficEvent], known: Summaries) -> tuple[Any, ...]
 
 
 def read(response_times: bytes, clients: bytes) -> tuple[LatencySummary, ClientSummary]:
-    """A row's summaries. One that can't be read must not stop the counting: it counts as empty."""
-    try:
-        return estimator().latency(response_times or None), estimator().clients(clients or None)
-    except ValueError as error:
-        logger.error("Summary can't be read, a new one begins: %s", error)
-        return estimator().latency(), estimator().clients()
+    """A row's summaries. One that is missing or can't be read must not stop the counting: a new one begins.
+
+    What it lacks shows: the new one of clients gives lower bounds, that of times has counted fewer requests
+    than its row.
+    """
+    return _readable(response_times, estimator().latency) or estimator().latency(), (
+        _readable(clients, estimator().clients) or _clients_unknown()
+    )
 
 
 def read_top_values(summary: bytes) -> TopValuesSummary:
-    """As `read`."""
+    """As `read`: a new one has a lower total than its row."""
+    return _readable(summary, TopValuesSummary.from_bytes) or TopValuesSummary()
+
+
+def _readable(stored: bytes, decode: Callable[[bytes], Summary]) -> Summary | None:
     try:
-        return TopValuesSummary.from_bytes(summary) if summary else TopValuesSummary()
+        return decode(stored) if stored else None
     except ValueError as error:
         logger.error("Summary can't be read, a new one begins: %s", error)
-        return TopValuesSummary()
+        return None
+
+
+def _clients_unknown() -> ClientSummary:
+    summary = estimator().clients()
+    summary.miss_some()
+    return summary
 
 
 def _upsert_top_values(groups: Mapping[datetime, Iterable[TrafficEvent]]) -> None:
@@ -168,17 +181,18 @@ def _upsert_top_values(groups: Mapping[datetime, Iterable[TrafficEvent]]) -> Non
             "SELECT hour, kind, summary FROM stats_topvalueshourly WHERE hour = ANY(%s)", [list(groups)]
         )
         known = {(hour, kind): bytes(summary) for hour, kind, summary in cursor.fetchall()}
-        rows = []
+        rows: list[tuple[datetime, str, int, bytes]] = []
         for hour, kind in keys:
             counts = Counter(map(KINDS[kind], groups[hour]))
             summary = read_top_values(known.get((hour, kind), b""))
             summary.update(counts)
-            rows.append((hour, kind, summary.total, summary.to_bytes()))
+            rows.append((hour, kind, counts.total(), summary.to_bytes()))
         cursor.execute(
             """
-            INSERT INTO stats_topvalueshourly (hour, kind, requests, summary)
+            INSERT INTO stats_topvalueshourly AS stats (hour, kind, requests, summary)
             SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::bigint[], %s::bytea[])
-            ON CONFLICT (hour, kind) DO UPDATE SET requests = excluded.requests, summary = excluded.summary
+            ON CONFLICT (hour, kind) DO UPDATE SET
+                requests = stats.requests + excluded.requests, summary = excluded.summary
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )

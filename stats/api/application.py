@@ -31,7 +31,7 @@ ERRORS = {
     500: "Something went wrong here",
     503: "The database is away, or the answer took too long",
 }
-TABLES = ("routes", "timeseries", "events", "dead_letters")
+TABLES = ("routes", "timeseries", "top_values", "events", "dead_letters")
 
 
 class StatsAPI(NinjaAPI):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any, Literal
 
 from django.http import HttpRequest
@@ -20,8 +21,9 @@ router.add_decorator(within_deadline)
 
 COLUMNS = (
     *("start", "end", "requests", "errors", "error_rate", "response_bytes"),
-    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated"),
+    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source"),
 )
+VALUE_COLUMNS = ("value", "requests", "lower", "upper", "is_exact", "share")  # of `TopValue`
 Kind = Literal["client", "user_agent", "country", "method", "status"]
 
 
@@ -40,6 +42,7 @@ class SeriesParameters(Period):
 
 class TopParameters(Period):
     limit: Limit = Field(10, description="Values at most; the remainder is `other`.")
+    format: Format = "json"
 
 
 @router.get("/overview", response=Overview, operation_id="overview", summary="All requests of a range")
@@ -60,7 +63,11 @@ def timeseries(request: HttpRequest, parameters: Query[SeriesParameters]) -> Any
 @router.get("/top-values/{kind}", response=TopValues, operation_id="top_values", summary="Frequent values")
 def top_values(request: HttpRequest, kind: Kind, parameters: Query[TopParameters]) -> Any:
     """The most frequent clients (hashes), user agents, countries, methods or statuses, and the remainder."""
-    return reports.top_values(kind, parameters.range(), limit=parameters.limit)
+    found = reports.top_values(kind, parameters.range(), limit=parameters.limit)
+    if parameters.format == "json":
+        return found
+    values = [*found.rows, found.other] if found.other else found.rows
+    return csv_table.table(f"top-{kind}", VALUE_COLUMNS, (astuple(value) for value in values))
 
 
 @router.get("/snapshot", response=Snapshot, operation_id="snapshot", summary="The last 24 hours, at once")
@@ -79,4 +86,5 @@ def _row(step: Bucket, series: TimeSeries) -> tuple[Any, ...]:
         *(step.start, step.end, step.requests, step.errors, step.error_rate, step.response_bytes),
         *(step.mean, step.maximum, step.p95, step.clients),
         " ".join(series.estimated),
+        series.data_source,
     )

@@ -33,6 +33,9 @@ class MinimumClients(ClientSummary):
         self._floor = max(self._floor, other.estimate().lower)
         self.is_exact = False
 
+    def _approximate(self) -> None:
+        self.is_exact = False
+
     def _estimate(self) -> Distinct:
         least = max(len(self._hashes), self._floor)
         return Distinct(least, least, None, is_exact=False, is_lower_bound=True)

@@ -61,6 +61,9 @@ class SketchClients(ClientSummary):
             return self._sketch.get_result(_FORM)
         return self._sketch
 
+    def _approximate(self) -> None:
+        self._opened()
+
     def _estimate(self) -> Distinct:
         sketch = self._result()
         lower = max(math.floor(sketch.get_lower_bound(CONFIDENCE)), self._floor)

@@ -49,6 +49,11 @@ class ClientSummary(ABC):
         else:
             self._join(other)
 
+    def miss_some(self) -> None:
+        """Some clients went by unseen: what is known from now on is the least number there can be."""
+        self._floor = max(self._floor, self.estimate().lower, 1)
+        self._approximate()
+
     def estimate(self) -> Distinct:
         """The number of clients, with bounds at about 95 % where it is no exact one."""
         if self.is_exact:
@@ -83,6 +88,10 @@ class ClientSummary(ABC):
     @abstractmethod
     def _join(self, other: ClientSummary) -> None:
         """Adds an inexact summary."""
+
+    @abstractmethod
+    def _approximate(self) -> None:
+        """Is no exact set any more."""
 
     @abstractmethod
     def _estimate(self) -> Distinct: ...

@@ -25,13 +25,8 @@ class TopValue:
     """One value and how many requests had it: at least `lower`, at most `upper`."""
 
     value: str
-    estimate: int
     lower: int
     upper: int
-
-    @property
-    def is_exact(self) -> bool:
-        return self.lower == self.upper
 
 
 class TopValuesSummary:
@@ -72,7 +67,11 @@ class TopValuesSummary:
         return seal(KIND, bytes(self._sketch.serialize()))
 
     def top(self, limit: int) -> list[TopValue]:
-        """The values with the most requests, most first; ties in the order of their text."""
+        """The values with the most requests for certain, most first; ties in the order of their text.
+
+        By the lower bounds, which together never exceed the total. What the library calls its estimate is the
+        upper bound, the same error for each value: of many rare ones it would make frequent ones.
+        """
         items = self._sketch.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES, 0)
-        values = [TopValue(value, estimate, lower, upper) for value, estimate, lower, upper in items]
-        return sorted(values, key=lambda item: (-item.estimate, item.value))[:limit]
+        values = [TopValue(value, lower, upper) for value, _, lower, upper in items]
+        return sorted(values, key=lambda item: (-item.lower, item.value))[:limit]

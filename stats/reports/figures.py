@@ -97,8 +97,9 @@ class Merged:
 
 
 def figures(counts: Counts, merged: Merged) -> Figures:
-    """All that a report says of some requests."""
-    quantiles = _quantiles(merged.latency)
+    """All that a report says of some requests. Nothing is exact that does not know all of them."""
+    knows_all = merged.latency.count >= counts.requests
+    quantiles = _quantiles(merged.latency, knows_all)
     return Figures(
         requests=counts.requests,
         errors=counts.errors,
@@ -117,10 +118,10 @@ def figures(counts: Counts, merged: Merged) -> Figures:
     )
 
 
-def _quantiles(latency: LatencySummary) -> list[Quantile | None]:
+def _quantiles(latency: LatencySummary, knows_all: bool) -> list[Quantile | None]:
     return [
         None
         if found.value is None or found.lower is None or found.upper is None
-        else Quantile(found.value, found.lower, found.upper, latency.is_exact)
+        else Quantile(found.value, found.lower, found.upper, latency.is_exact and knows_all)
         for found in latency.quantiles(RANKS)
     ]

@@ -7,7 +7,7 @@ merged each time.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from stats.reports import kept
 from stats.reports.figures import Merged
+from stats.reports.reading import stream
 from stats.reports.rows import Relation
 
 ALL = "true"  # one group
@@ -39,11 +40,13 @@ def of_groups(
     keys = _keys(cursor, rows, [*given, running], asked)
     merged = {name: found for name, key in keys.items() if (found := kept.get(key)) is not None}
     if missing := [name for name in keys if name not in merged]:
-        made = _merge(cursor, rows, "at < %s AND grouped = ANY(%s)", [*given, running, missing], {})
+        made = _merge(stream(*_of(rows, "at < %s AND grouped = ANY(%s)", [*given, running, missing])), {})
         for name, found in made.items():
             kept.put(keys[name], found)
         merged |= made
-    return _merge(cursor, rows, "at >= %s", [*given, running], merged)
+    # A row or two of each group: asked for in one go.
+    cursor.execute(*_of(rows, "at >= %s", [*given, running]))
+    return _merge(cursor.fetchall(), merged)
 
 
 def _keys(cursor: CursorWrapper, rows: str, parameters: Sequence[Any], asked: str) -> dict[Any, Hashable]:
@@ -55,15 +58,13 @@ def _keys(cursor: CursorWrapper, rows: str, parameters: Sequence[Any], asked: st
     return {row[0]: (asked, *row) for row in cursor.fetchall()}
 
 
-def _merge(
-    cursor: CursorWrapper, rows: str, condition: str, parameters: Sequence[Any], merged: dict[Any, Merged]
-) -> dict[Any, Merged]:
-    """`merged`, and what rows there are besides."""
-    cursor.execute(
-        f"SELECT grouped, response_times, clients FROM ({rows}) AS each WHERE {condition}",  # noqa: S608
-        parameters,
-    )
-    for name, response_times, clients in cursor.fetchall():
+def _of(rows: str, condition: str, parameters: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    return f"SELECT grouped, response_times, clients FROM ({rows}) AS each WHERE {condition}", parameters  # noqa: S608
+
+
+def _merge(rows: Iterable[tuple[Any, ...]], merged: dict[Any, Merged]) -> dict[Any, Merged]:
+    """`merged`, and these rows besides."""
+    for name, response_times, clients in rows:
         if name not in merged:
             merged[name] = Merged()
         merged[name].add(response_times, clients)

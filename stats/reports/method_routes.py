@@ -32,15 +32,18 @@ def read(
     condition, parameters = from_events.where(period, method=method)
     if search:
         condition, parameters = f"{condition} AND route ILIKE %s", [*parameters, like(search)]
-    # Built of constants only, as in `_grouped`.
+    # Built of constants only, as in `_grouped`. The total stands apart, since there may be no such page.
     sql = (
-        f"WITH grouped AS ({_grouped(status_class, condition)})"  # noqa: S608
-        " SELECT count(*) OVER (), * FROM grouped WHERE matching > 0"
-        f" ORDER BY {ORDERS[page.sort]}, route LIMIT %s OFFSET %s"
+        f"WITH grouped AS MATERIALIZED ({_grouped(status_class, condition)}),"  # noqa: S608
+        f" page AS (SELECT * FROM grouped WHERE matching > 0 ORDER BY {ORDERS[page.sort]}, route"
+        " LIMIT %s OFFSET %s)"
+        " SELECT counted.total, page.* FROM (SELECT count(*) AS total FROM grouped WHERE matching > 0)"
+        f" AS counted LEFT JOIN page ON true ORDER BY {ORDERS[page.sort]}, route"
     )
     cursor.execute(sql, [list(RANKS), *parameters, page.limit, page.offset])
     found = cursor.fetchall()
-    total = found[0][0] if found else 0
+    total = found[0][0]
+    found = [row for row in found if row[1] is not None]
     return page.of((_row(row[1:]) for row in found), total, from_events.coverage(cursor, period))
 
 

@@ -39,6 +39,6 @@ class Page:
             is_order_estimated=is_order_estimated,
             total=total,
             offset=self.offset,
-            next_offset=end if end < total else None,
+            next_offset=end if end < min(total, filters.MAX_OFFSET + 1) else None,
             rows=tuple(rows),
         )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from gateway.conf import conf
-from stats.errors import sqlstate
+from stats.errors import is_timeout
 from stats.reports.errors import ReportTimedOut
 
 SECONDS = 10.0  # bound on each statement
-QUERY_CANCELED = "57014"
+STREAMED = 500  # rows that are fetched at once: a row may hold a summary of some kB
 
 # Compiling such a query, or starting processes for it, takes longer than running it; and counting goes first.
 _LIMITS = """
@@ -40,6 +42,20 @@ def reading(seconds: float = SECONDS) -> Iterator[CursorWrapper]:
             cursor.execute(_LIMITS, [f"{seconds * 1000:.0f}"])
             yield cursor
     except OperationalError as error:
-        if sqlstate(error) != QUERY_CANCELED:
+        if not is_timeout(error):
             raise
         raise ReportTimedOut(f"the report took longer than {seconds:g} s") from error
+
+
+def stream(sql: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Rows that are worked on one by one, of which only some are in memory; inside a report's transaction.
+
+    What is done with them counts: the server's bound knows only its own time. Raises ReportTimedOut.
+    """
+    ends_at = time.monotonic() + SECONDS
+    with connections[conf.database].chunked_cursor() as cursor:
+        cursor.execute(sql, parameters)
+        while rows := cursor.fetchmany(STREAMED):
+            yield from rows
+            if time.monotonic() > ends_at:
+                raise ReportTimedOut(f"the report took longer than {SECONDS:g} s")

@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from django.db.backends.utils import CursorWrapper
 
 from stats.reports import filters, from_events, legacy, merging, rows, spans
+from stats.reports.buckets import MAX_BUCKETS
+from stats.reports.errors import InvalidFilter
 from stats.reports.figures import Merged, figures
 from stats.reports.kinds import kind_of
 from stats.reports.period import Range
 from stats.reports.reading import reading
-from stats.reports.shapes import Coverage, Figures, MixEntry, RouteReport
+from stats.reports.shapes import Coverage, DataSource, Figures, MixEntry, RouteReport
 from stats.reports.timeseries import timeseries
 
 MIX_EVENTS = 20_000  # at most; the newest say enough, and are found by the index
 HOURS_UP_TO = timedelta(days=3)
+DAYS_UP_TO = timedelta(days=MAX_BUCKETS)
 
 _MIX = """
 SELECT method, status, count(*), min("timestamp")
@@ -33,20 +36,22 @@ def route(name: str, period: Range, *, step: str | None = None) -> RouteReport:
     """
     filters.route(name)
     wide = period.outward()
+    if step is None and period.length > DAYS_UP_TO:
+        raise InvalidFilter("end", f"more than {DAYS_UP_TO.days} days after the start")
+    source: DataSource = "queue"
     with reading() as cursor:
         series = timeseries(period, step or ("hour" if period.length <= HOURS_UP_TO else "day"), route=name)
-        if series.data_source == "legacy":
-            covered, current = spans.coverage(wide), legacy.total(wide, name)
+        covered, current = _of_rollups(cursor, wide, name)
+        _, before = _of_rollups(cursor, wide.previous(), name)
+        if not current.requests and legacy.answers(cursor):
+            source, covered, current = "legacy", spans.coverage(wide), legacy.total(wide, name)
             before = legacy.total(wide.previous(), name)
-        else:
-            covered, current = _of_rollups(cursor, wide, name)
-            _, before = _of_rollups(cursor, wide.previous(), name)
         methods, statuses, oldest = _mix(cursor, wide, name)
     return RouteReport(
         route=name,
         kind=kind_of(name),
         coverage=covered,
-        data_source=series.data_source,
+        data_source=source,
         current=current,
         previous=before,
         series=series,

@@ -8,6 +8,7 @@ from functools import partial
 from django.db.backends.utils import CursorWrapper
 
 from stats.reports import filters, legacy, merging, method_routes, ranking, rows, spans
+from stats.reports.errors import InvalidFilter
 from stats.reports.figures import Counts, Merged, figures
 from stats.reports.kinds import kind_of
 from stats.reports.pages import Page
@@ -45,6 +46,10 @@ def routes(
         choice = Choice(spans.split(cursor, wide), search, digit)
         found, total = _ranked(cursor, choice, page)
         if not total and legacy.answers(cursor):
+            if digit is not None:
+                raise InvalidFilter(
+                    "status_class", "is not known to the legacy collector, which answers here"
+                )
             return legacy.routes(wide, page, search)
         counts, merged = _known(cursor, choice.spans, [ranked.route for ranked in found])
     rows = (_row(ranked, counts[ranked.route], merged[ranked.route]) for ranked in found)

@@ -146,6 +146,9 @@ def test_the_most_frequent_values_and_the_remainder(api, events):
         assert found["total"] == 90
         assert found["rows"][0].keys() >= {"value", "requests", "lower", "upper", "is_exact"}
     assert get(api, "top-values/method", last="3h")["rows"][0]["value"] == "GET"
+    rows = table(api, "top-values/user_agent", last="3h", limit=1)
+    assert [row["value"] for row in rows] == ["pytest", "(other)"]
+    assert sum(int(row["requests"]) for row in rows) == 90
 
 
 def test_the_snapshot_says_how_old_it_is(api, events):
@@ -248,7 +251,7 @@ def test_the_tables_hold_what_the_answers_hold(api, events, letters):
 
     rows = table(api, "timeseries", last="3h")
     assert sum(int(row["requests"]) for row in rows) == 90
-    assert {row["estimated"] for row in rows} == {"p95 clients"}
+    assert {(row["estimated"], row["data_source"]) for row in rows} == {("p95 clients", "queue")}
 
     assert len(table(api, "dead-letters")) == 7
 

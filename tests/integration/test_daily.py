@@ -57,7 +57,7 @@ def test_a_day_is_its_hours_merged(a_day):
     assert (total.requests, total.errors, total.status_5xx) == (93, 3, 3)
     assert estimator().clients(total.clients).estimate().estimate == 4
     methods = TopValuesSummary.from_bytes(TopValuesDaily.objects.get(kind="method").summary)
-    assert [(top.value, top.estimate) for top in methods.top(5)] == [("GET", 93)]
+    assert [(top.value, top.lower) for top in methods.top(5)] == [("GET", 93)]
 
 
 def test_a_day_that_is_merged_is_not_due_until_something_arrives(a_day, send, make_event):

@@ -151,6 +151,8 @@ def test_rows_from_before_summaries_are_counted_and_say_what_they_lack(events: l
     found = overview(ALL).current
     assert found.requests == len(events)
     assert found.summarised == len(within(events, Range(at(12), END)))
+    assert found.p95 is not None
+    assert not found.p95.is_exact  # of all requests, though each that it knows is known exactly
     assert found.clients is not None
     assert (found.clients.is_lower_bound, found.clients.upper, found.clients.is_exact) == (True, None, False)
     first = timeseries(Range(at(0), at(3)), "hour").buckets[0]

@@ -148,6 +148,22 @@ def test_top_values_are_those_of_plain_counting_and_the_rest_is_named(
     assert sum(shares) == pytest.approx(1)
 
 
+def test_more_values_than_are_kept_add_up_to_the_total_and_say_what_is_certain(
+    make_event: Callable[..., TrafficEvent], send: Callable[..., int]
+) -> None:
+    agents = [f"agent {number % 2_000}" for number in range(3_000)] + ["busy"] * 500
+    send(*(make_event(user_agent=agent) for agent in agents))
+    drain()
+    found = top_values("user_agent", Range(at(48), END), limit=10)
+    assert found.total == 3_500
+    assert found.rows[0].value == "busy"
+    assert found.rows[0].lower <= 500 <= found.rows[0].upper
+    assert found.other is not None
+    assert sum(row.requests for row in found.rows) + found.other.requests == 3_500
+    assert found.is_order_estimated
+    assert not any(row.is_exact for row in found.rows)
+
+
 def test_an_unknown_kind_is_refused_by_name(store: None) -> None:
     with pytest.raises(InvalidFilter, match="kind: 'host' is none of client"):
         top_values("host", ALL)

@@ -11,7 +11,7 @@ from django.db import connections
 from gateway.events import TrafficEvent
 from legacy_collector.collector import CollectorRefused, collect
 from stats.consumer import drain
-from stats.reports import Range, overview, route, routes, timeseries
+from stats.reports import InvalidFilter, Range, overview, route, routes, timeseries
 from tests.conftest import BOTH
 from tests.integration.report_traffic import END, FIRST, at, by_route, errors, traffic, within
 
@@ -61,9 +61,19 @@ def test_its_routes_are_sorted_by_what_it_knows(
 
 
 def test_its_counts_are_one_route(collected: list[TrafficEvent]) -> None:
-    found = route("/slow", ALL)
-    assert found.data_source == "legacy"
-    assert found.current.requests == len(by_route(collected)["/slow"])
+    for step in (None, "hour", "day"):
+        found = route("/slow", ALL, step=step)
+        assert found.data_source == found.series.data_source == "legacy"
+        assert found.current.requests == len(by_route(collected)["/slow"])
+    cut = Range(at(60), END)
+    minutes = route("/slow", cut, step="minute")
+    assert (minutes.data_source, minutes.series.data_source) == ("legacy", "queue")
+    assert minutes.current.requests == len(by_route(within(collected, cut))["/slow"])
+
+
+def test_a_filter_that_it_can_not_answer_is_refused_and_not_dropped(collected: list[TrafficEvent]) -> None:
+    with pytest.raises(InvalidFilter, match="status_class: is not known to the legacy collector"):
+        routes(ALL, status_class="5xx")
 
 
 def test_one_event_of_the_queue_is_enough_for_the_queue_to_answer(

@@ -11,7 +11,8 @@ import pytest
 from gateway.events import TrafficEvent
 from stats import daily
 from stats.consumer import drain
-from stats.reports import InvalidFilter, Range, route, routes, threshold
+from stats.reports import InvalidFilter, Range, filters, route, routes, threshold
+from stats.reports.pages import Page
 from stats.reports.ranking import Ranked
 from tests.conftest import BOTH
 from tests.integration.report_traffic import (
@@ -129,7 +130,20 @@ def test_a_page_after_the_last_is_empty_and_knows_the_total(events: list[Traffic
     for sort in VALUES:
         page = routes(ALL, sort=sort, offset=100)
         assert (page.rows, page.total, page.next_offset) == ((), len(ROUTES), None)
-    assert routes(ALL, method="GET", offset=100).rows == ()
+    page = routes(ALL, method="GET", offset=100)
+    assert (page.rows, page.total) == ((), len({event.route for event in events if event.method == "GET"}))
+
+
+def test_no_page_leads_to_one_that_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "MAX_OFFSET", 4)
+    coverage = routes(ALL).coverage
+    offsets = [Page("requests", 2, offset).of([], 10, coverage).next_offset for offset in (0, 2, 4)]
+    assert offsets == [2, 4, None]
+
+
+def test_a_route_s_days_have_a_bound_that_is_named(store: None) -> None:
+    with pytest.raises(InvalidFilter, match="end: more than 1500 days after the start"):
+        route("/slow", Range.last("2000d"))
 
 
 def test_one_route_has_its_figures_series_and_mixes(events: list[TrafficEvent]) -> None:

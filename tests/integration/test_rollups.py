@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import queue
 from gateway.idempotency import hash_ip
+from stats import daily
 from stats.consumer import drain
 from stats.estimators import estimator
 from stats.estimators.top_values import TopValuesSummary
@@ -21,6 +22,7 @@ from stats.models import (
     Event,
     PathStatsHourly,
     Rollup,
+    TopValuesDaily,
     TopValuesHourly,
     TotalsHourly,
     TrafficDay,
@@ -114,7 +116,7 @@ def top_values(kind: str) -> list[tuple[str, int]]:
         summary = TopValuesSummary.from_bytes(row.summary)
         assert summary.total == row.requests
         merged.merge(summary)
-    return [(top.value, top.estimate) for top in merged.top(10)]
+    return [(top.value, top.lower) for top in merged.top(10)]
 
 
 def test_the_values_that_came_most_often_are_kept_by_kind(send, make_event):
@@ -178,7 +180,13 @@ def test_a_summary_that_can_not_be_read_begins_anew_and_counting_goes_on(send, m
 
     row = PathStatsHourly.objects.get()
     assert (row.requests, estimator().latency(row.response_times).count) == (3, 2)
+    distinct = estimator().clients(row.clients).estimate()
+    assert (distinct.is_exact, distinct.is_lower_bound, distinct.lower) == (False, True, 1)
+    methods = TopValuesHourly.objects.get(kind="method")
+    assert (methods.requests, TopValuesSummary.from_bytes(methods.summary).total) == (3, 2)
     assert DeadLetter.objects.count() == 0
+    daily.roll_up(datetime.fromtimestamp(NOON / 1000, UTC).date())
+    assert TopValuesDaily.objects.get(kind="method").requests == 3
 
 
 def test_an_event_of_a_sealed_day_is_a_dead_letter_and_changes_nothing(send, make_event):

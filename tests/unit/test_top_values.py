@@ -27,9 +27,9 @@ def test_few_values_are_counted_exactly_however_they_are_merged(parts):
 
     expected = sum((Counter(part) for part in parts), Counter())
     found = merged.top(1000)
-    assert {top.value: top.estimate for top in found} == expected
-    assert all(top.is_exact for top in found)
-    assert [top.estimate for top in found] == sorted(expected.values(), reverse=True)
+    assert {top.value: top.lower for top in found} == expected
+    assert all(top.lower == top.upper for top in found)
+    assert [top.lower for top in found] == sorted(expected.values(), reverse=True)
     assert merged.total == expected.total()
 
 
@@ -43,6 +43,18 @@ def test_of_many_values_the_frequent_ones_are_known_within_bounds():
         assert top.lower <= exact[top.value] <= top.upper
         assert top.upper - top.lower <= 0.007 * exact.total()
     assert merged.total == exact.total()
+
+
+def test_of_many_rare_values_none_looks_frequent_and_together_they_are_no_more_than_all():
+    chance = random.Random(1)
+    merged = TopValuesSummary.for_reading()
+    for _ in range(24):
+        merged.merge(summary_of(Counter(f"{chance.randrange(20_000):x}" for _ in range(5_000))))
+
+    found = merged.top(100_000)
+
+    assert sum(top.lower for top in found) <= merged.total == 120_000
+    assert found[0].lower < 50  # the most frequent one of all has 21 requests
 
 
 def test_the_size_is_bounded_whatever_comes():

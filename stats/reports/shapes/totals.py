@@ -49,10 +49,10 @@ class TimeSeries:
 
 @dataclass(frozen=True)
 class TopValue:
-    """A value and its requests: an estimate between two bounds, which are equal where it is exact."""
+    """A value and its requests: those that are certain, and bounds, which are equal where it is exact."""
 
     value: str  # "" is what the requests did not say
-    requests: int
+    requests: int  # so that all rows and `other` together are the total
     lower: int
     upper: int
     is_exact: bool
@@ -66,6 +66,7 @@ class TopValues:
     coverage: Coverage
     data_source: DataSource
     kind: str  # client, user_agent, country, method or status
+    is_order_estimated: bool  # more values came than are kept: one that is not shown may be as frequent
     total: int  # requests, exact
     rows: tuple[TopValue, ...]
     other: TopValue | None
