@@ -14,8 +14,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from gateway.conf import Network, conf
+from gateway.conf import conf
 from gateway.events import MAX_REQUEST_ID, storable
+from gateway.networks import Network
 
 UNKNOWN = "unknown"
 MAX_ADDRESS = 100  # characters; garbage of any length is not worth remembering

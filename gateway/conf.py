@@ -6,21 +6,22 @@ what it wants to change; every default stands here and nowhere else.
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from gateway.kept_keys import kept_key
+from gateway.networks import Network, parse_networks
+from gateway.queue_settings import QUEUE_DEFAULTS, QueueSettings, q_cluster
+
+__all__ = ["DEFAULT_EXCLUDE", "ESTIMATORS", "JOURNAL_MODES", "MODES", "conf", "q_cluster"]
+
 MODES = ("queue", "dual", "legacy")
 JOURNAL_MODES = ("os", "fsync", "off")
 ESTIMATORS = ("sketch", "reservoir")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_EXCLUDE = (
     "/admin/",
@@ -31,53 +32,6 @@ DEFAULT_EXCLUDE = (
     "/stats/api/",
     "/favicon.ico",
 )
-
-QUEUE_DEFAULTS: dict[str, Any] = {
-    "name": "traffic-events",
-    "max_batch_size": 100,
-    "max_batch_timeout": 5,
-    "max_retries": 3,
-    "max_concurrency": 1,
-    "dead_letter_queue": "traffic-events-dlq",
-}
-
-
-@dataclass(frozen=True)
-class QueueSettings:
-    """`TRAFFIC_QUEUE`: names and meanings are those of the queue it is modelled on."""
-
-    name: str
-    max_batch_size: int  # events a batch, at most
-    max_batch_timeout: float  # seconds an event may wait in its process before it is sent
-    max_retries: int  # deliveries after the first, before a batch is halved
-    max_concurrency: int  # consumers at work at once; only 1 is supported
-    dead_letter_queue: str
-
-
-def q_cluster(queue: Mapping[str, Any], database: str = "default") -> dict[str, Any]:
-    """django-q2's `Q_CLUSTER`, derived from `TRAFFIC_QUEUE`.
-
-    A task of ours is only a doorbell, so a failed one is acknowledged (`ack_failures`): the batches it
-    announced are still in our own table. `save_limit` -1 keeps django-q2 from locking and loading its
-    saved successes for every task.
-    """
-    options = {**QUEUE_DEFAULTS, **queue}
-    return {
-        "name": options["name"],
-        "label": "Task queue",
-        "orm": database,
-        "broker_class": "gateway.broker.PatientBroker",
-        "workers": options["max_concurrency"],
-        "timeout": 60,
-        "retry": 300,
-        "max_attempts": options["max_retries"] + 1,
-        "ack_failures": True,
-        "save_limit": -1,
-        "catch_up": False,
-        "poll": 0.2,
-        "bulk": 1,
-        "queue_limit": 1,
-    }
 
 
 class TrafficSettings:
@@ -318,49 +272,9 @@ class TrafficSettings:
 
 
 @lru_cache(maxsize=16)
-def parse_networks(entries: Sequence[str], setting: str = "TRUSTED_PROXIES") -> tuple[Network | str, ...]:
-    """The setting's entries as networks. Raises ValueError that names the entry."""
-    parsed: list[Network | str] = []
-    for entry in entries:
-        if entry == "unix":
-            parsed.append(entry)
-            continue
-        try:
-            parsed.append(ipaddress.ip_network(entry, strict=False))
-        except ValueError as error:
-            raise ValueError(f"{setting}: {entry!r} is no network: {error}") from None
-    return tuple(parsed)
-
-
-@lru_cache(maxsize=16)
 def _kept_hash_key(var_dir: str | Path) -> str:
     """Asked for by every request, so that not even its path is made anew."""
     return kept_key(Path(var_dir) / "keys" / "client_hash_key")
-
-
-@lru_cache(maxsize=16)
-def kept_key(path: Path) -> str:
-    """The secret in `path` (0600 in a 0700 folder), made on first use.
-
-    Two processes may start at once: the file appears whole by `link`, which one of them wins, and the
-    other reads the winner's.
-    """
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_urlsafe(48))
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text().strip()
 
 
 conf = TrafficSettings()

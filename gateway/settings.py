@@ -15,7 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from gateway import embedded_postgres
 from gateway.archive_url import archive_storage
-from gateway.conf import DEFAULT_EXCLUDE, kept_key, q_cluster
+from gateway.conf import DEFAULT_EXCLUDE, q_cluster
+from gateway.kept_keys import kept_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, register
 
 from gateway.checks.reading import TAG, error, is_list, warning
-from gateway.conf import parse_networks
+from gateway.networks import parse_networks
 
 MIDDLEWARE = "gateway.middleware.TrafficMiddleware"
 NETWORKS = ("TRUSTED_PROXIES", "METRICS_ALLOWED_NETWORKS")

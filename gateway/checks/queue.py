@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, register
 
 from gateway.checks.reading import TAG, error, is_number
-from gateway.conf import QUEUE_DEFAULTS, conf
+from gateway.conf import conf
+from gateway.queue_settings import QUEUE_DEFAULTS
 
 # Of whole numbers; what no one could mean is out of range.
 QUEUE_RANGES = {"max_batch_size": (1, 10_000), "max_retries": (0, 100), "max_concurrency": (1, 1_000)}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway import checks
 from gateway.checks import capture, values
-from gateway.conf import QUEUE_DEFAULTS, q_cluster
+from gateway.queue_settings import QUEUE_DEFAULTS, q_cluster
 
 CLUSTER = q_cluster(QUEUE_DEFAULTS)
 DOCUMENTED = {

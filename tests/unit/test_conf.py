@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.conf import QUEUE_DEFAULTS, conf, kept_key, parse_networks, q_cluster
+from gateway.conf import conf
+from gateway.kept_keys import kept_key
+from gateway.networks import parse_networks
+from gateway.queue_settings import QUEUE_DEFAULTS, q_cluster
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -46,7 +49,7 @@ def test_a_key_that_is_there_is_read_without_its_line_end(tmp_path):
 
 def test_processes_that_start_at_once_get_the_same_key(tmp_path):
     program = (
-        "import sys, pathlib; from gateway.conf import kept_key;"
+        "import sys, pathlib; from gateway.kept_keys import kept_key;"
         " sys.stdin.read(); print(kept_key(pathlib.Path(sys.argv[1])))"
     )
     path = tmp_path / "keys" / "a_key"
