@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -112,10 +114,24 @@ def prepare(var_dir: Path) -> str | None:
     with locked(var_dir / "startup.lock"):
         for alias in (DEFAULT_DB_ALIAS, conf.legacy_database):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        _collect_static(var_dir / "static.digest")
         password = _first_admin()
     connections.close_all()
     return password
+
+
+def _collect_static(stamp: Path) -> None:
+    """Collects and compresses static files, unless they are those of the last time: that takes a second."""
+    digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            modified = storage.get_modified_time(path).timestamp()
+            digest.update(f"{path}\0{storage.path(path)}\0{storage.size(path)}\0{modified}\0".encode())
+    wanted = digest.hexdigest()
+    if Path(settings.STATIC_ROOT).is_dir() and stamp.is_file() and stamp.read_text() == wanted:
+        return
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(wanted)
 
 
 def _first_admin() -> str | None:

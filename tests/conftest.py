@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -44,13 +45,16 @@ def _quick_flush() -> Iterator[None]:
     partitions that takes a hundred times as long.
     """
     patch = pytest.MonkeyPatch()
-    patch.setattr(TransactionTestCase, "_fixture_teardown", _delete_rows)
+    patch.setattr(
+        TransactionTestCase, "_fixture_teardown", lambda case: delete_rows(case._databases_names(False))
+    )
     yield
     patch.undo()
 
 
-def _delete_rows(case: TransactionTestCase) -> None:
-    for alias in case._databases_names(include_mirrors=False):
+def delete_rows(aliases: Iterable[str]) -> None:
+    """Leaves these databases as they are after `migrate`."""
+    for alias in aliases:
         tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
         # In one transaction: foreign keys are looked at when it commits.
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -58,6 +62,18 @@ def _delete_rows(case: TransactionTestCase) -> None:
                 cursor.execute(f"DELETE FROM {table}")
         create_schedules(alias)
         create_schedule(alias)
+
+
+@pytest.fixture(autouse=True)
+def _no_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Once a browser test has run in this process, Playwright's loop counts as running for all tests."""
+    loop = asyncio._get_running_loop()
+    if loop is None or request.path.parent.name == "browser":
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture

@@ -59,8 +59,22 @@ def test_what_dies_is_started_again_and_a_killed_supervisor_takes_all_along(tmp_
         server.process.kill()
         server.process.wait()
         assert wait_for(lambda: not processes_of(server.var_dir), 30), processes_of(server.var_dir)
+        collected = {path: path.stat().st_mtime_ns for path in (server.var_dir / "static").rglob("*.css.gz")}
         with served(server.var_dir) as (again,):
             assert again.output().count("Superuser created") == 1  # the first start's
+            # Compressed once, not at each start.
+            assert len(collected) > 10
+            assert all(path.stat().st_mtime_ns == modified for path, modified in collected.items())
+
+
+def test_static_files_that_changed_are_collected_anew(tmp_path: Path) -> None:
+    with served(tmp_path / "var") as (server,):
+        (stylesheet,) = (server.var_dir / "static").rglob("gateway/*.css")
+        stylesheet.unlink()  # as if it was new
+        (server.var_dir / "static.digest").write_text("of the files before")
+        assert server.stop() == 0
+    with served(tmp_path / "var"):
+        assert stylesheet.exists()
 
 
 def test_a_guard_kills_a_group_that_does_not_listen(tmp_path: Path) -> None:

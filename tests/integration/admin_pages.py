@@ -1,0 +1,44 @@
+"""Which lists the admin has, their addresses, and what a page shows."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from gateway.models import QueuedBatch
+from legacy_collector.models import CollectedEvent, CollectedHourly
+from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
+
+READ_ONLY = [
+    Event,
+    PathStatsHourly,
+    QueuedBatch,
+    DeadLetter,
+    ConsumerHeartbeat,
+    CollectedEvent,
+    CollectedHourly,
+    OrmQ,
+    Success,
+    Failure,
+]
+LISTED = [*READ_ONLY, Schedule]
+
+
+def url(model, page="changelist", *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def change_url(row):
+    return url(type(row), "change", row.pk)
+
+
+def results(response):
+    return list(response.context["cl"].result_list)
+
+
+def texts(response):
+    return [str(message) for message in response.context["messages"]]
+
+
+def found(client, model, term):
+    return {row.pk for row in results(client.get(url(model), {"q": term}))}
