@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, estimators, goaccess, journal, outage, reading
+from benchmarks import archive, consumer, estimators, goaccess, journal, outage, reading
 
 BENCHMARKS = {
     "archive": archive.main,
+    "consumer": consumer.main,
     "estimators": estimators.main,
     "goaccess": goaccess.main,
     "journal": journal.main,

@@ -69,8 +69,19 @@ def _load(count: int, days: int, routes: int) -> None:
         day += timedelta(days=1)
 
 
+def events_of_hour(first: int, count: int, routes: int, seed: int) -> list[Any]:
+    """`count` different events of the hour that begins at `first` (ms)."""
+    return _events(np.random.default_rng(seed), first, count, routes)
+
+
 def _batches(chance: np.random.Generator, first: int, count: int, routes: int) -> Iterator[list[Any]]:
     """Events of one hour, as many as one transaction takes at a time."""
+    events = _events(chance, first, count, routes)
+    for start in range(0, count, AT_ONCE):
+        yield events[start : start + AT_ONCE]
+
+
+def _events(chance: np.random.Generator, first: int, count: int, routes: int) -> list[Any]:
     from gateway.events import TrafficEvent
 
     times = np.sort(first + chance.integers(0, HOUR_MS, count))
@@ -86,7 +97,7 @@ def _batches(chance: np.random.Generator, first: int, count: int, routes: int) -
         *(each.tolist() for each in (times, route, latency, client, status, method, size)),
         strict=True,
     )
-    events = [
+    return [
         TrafficEvent(
             idempotent_id=f"{at}-{number:08x}",
             timestamp=at,
@@ -104,5 +115,3 @@ def _batches(chance: np.random.Generator, first: int, count: int, routes: int) -
         )
         for number, (at, name, took, who, code, verb, length) in enumerate(columns)
     ]
-    for start in range(0, count, AT_ONCE):
-        yield events[start : start + AT_ONCE]
