@@ -22,7 +22,7 @@ class ReadOnlyAdmin(CarefulLookups):
     ordering: ClassVar[Sequence[str]] = ("-pk",)
     sortable_by: ClassVar[Sequence[str]] = ()
     paginator = CappedPaginator
-    list_per_page = 100
+    list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -7,12 +7,15 @@ deflated, since half of every integer is zero and its codes come in runs.
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 from numpy.typing import NDArray
 
 _DROPPED = 13  # of the fraction's 23 bits
 _FIRST = (127 - 10) << 10  # what 2^-10 ms has there; all below shares code 0
 LAST_CODE = 65_535
+_INTEGER, _FLOAT = struct.Struct("=i"), struct.Struct("=f")  # a few at a time: an array would take longer
 
 
 def encode(milliseconds: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -26,7 +29,8 @@ def lower_edge(code: int) -> float:
     """The smallest value in ms that has this code; `lower_edge(code + 1)` is the first beyond it."""
     if code <= 0:
         return 0.0
-    return float(np.array((code + _FIRST) << _DROPPED, dtype=np.int32).view(np.float32))
+    edge: float = _FLOAT.unpack(_INTEGER.pack((code + _FIRST) << _DROPPED))[0]
+    return edge
 
 
 def middle(code: int) -> float:

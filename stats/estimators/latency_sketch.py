@@ -66,10 +66,9 @@ class SketchLatency(LatencySummary):
         blur = CONFIDENCE * math.sqrt(rank * (1 - rank) * self._sampled) / self.count
         below = rank - sketch.get_rank_lower_bound(rank, CONFIDENCE)
         above = sketch.get_rank_upper_bound(rank, CONFIDENCE) - rank
-        first = sketch.get_quantile(max(0.0, rank - math.hypot(below, blur)), True)
-        last = sketch.get_quantile(min(1.0, rank + math.hypot(above, blur)), True)
-        value = codes.middle(sketch.get_quantile(rank, True))
-        return value, codes.lower_edge(first), codes.lower_edge(last + 1)
+        lowest, highest = max(0.0, rank - math.hypot(below, blur)), min(1.0, rank + math.hypot(above, blur))
+        first, code, last = sketch.get_quantiles([lowest, rank, highest], True)
+        return codes.middle(code), codes.lower_edge(first), codes.lower_edge(last + 1)
 
     def _payload(self) -> bytes:
         if self._sketch is None:
