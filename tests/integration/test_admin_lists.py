@@ -57,7 +57,9 @@ def test_list_and_detail_answer_with_rows_and_with_none(admin, rows, model):
 
 @pytest.mark.parametrize("model", LISTED, ids=lambda model: model.__name__)
 def test_no_stored_text_becomes_markup(admin, rows, model):
-    pages = [url(model), *(change_url(row) for row in results(admin.get(url(model))))]
+    numbers = admin.get(url(model)).context["cl"].paginator.page_range
+    lists = [f"{url(model)}?p={number}" for number in numbers]
+    pages = [*lists, *(change_url(row) for page in lists for row in results(admin.get(page)))]
     seen = ""
     for page in pages:
         text = admin.get(page).content.decode()
