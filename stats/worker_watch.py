@@ -39,7 +39,7 @@ class Figures:
 
     silent: float  # since the last sign of life, the cluster's start, or the database's return
     has_beaten: bool  # since its start
-    is_due: bool  # whether a batch waits to be claimed
+    due: float | None = None  # for how long a batch has waited to be claimed; None if there is none
     missing: float = 0.0  # for how long a process is gone, or stopped
     unanswered: float | None = None  # since the watch rang; None when that doorbell was acknowledged
 
@@ -54,13 +54,12 @@ def verdict(figures: Figures, stale: float) -> str | None:
             return "nobody answers the doorbell, or nobody acknowledges its task"
         if figures.unanswered >= ACKNOWLEDGE_SECONDS:
             return f"nobody acknowledges a task for {figures.unanswered:.0f} s"
-    if not figures.has_beaten:
-        bound = max(stale, START_SECONDS)
-    else:
-        bound = stale if figures.is_due else stale + bell.IDLE_SECONDS
-    if figures.silent >= bound:
-        work = "work is due" if figures.is_due else "the bell rings"
-        return f"the consumer shows no sign of life for {figures.silent:.0f} s, while {work}"
+    bound = max(stale, START_SECONDS) if not figures.has_beaten else stale
+    # An idle consumer shows a sign of life only when the bell rings: that it was idle is no fault of its.
+    if figures.due is not None and min(figures.silent, figures.due) >= bound:
+        return f"the consumer shows no sign of life for {figures.silent:.0f} s, while work is due"
+    if figures.silent >= (bound + bell.IDLE_SECONDS if figures.has_beaten else bound):
+        return f"the consumer shows no sign of life for {figures.silent:.0f} s, while the bell rings"
     return None
 
 
@@ -88,7 +87,8 @@ class Watch:
         self._whole_at = now
         self._must_prove = True
         self._beat: str | None = None
-        self._has_looked = self._has_beaten = self._was_away = self._is_due = False
+        self._has_looked = self._has_beaten = self._was_away = False
+        self._due_since: float | None = None
         self._life_at = now
         self._doorbell: int | None = None
         self._rung_at = now
@@ -129,7 +129,11 @@ class Watch:
         self._beat = signs.beat
         if signs.is_busy:
             self._life_at = now
-        self._has_looked, self._is_due = True, signs.is_due
+        self._has_looked = True
+        if not signs.is_due:
+            self._due_since = None
+        elif self._due_since is None:
+            self._due_since = now
         if not signs.has_doorbell:
             self._doorbell = None
         if self._must_prove and self._doorbell is None:
@@ -141,7 +145,7 @@ class Watch:
         # Only now: asking may have taken a while.
         now = self._clock()
         self._was_away = True
-        self._is_due = False
+        self._due_since = None
         self._life_at = now
         if self._doorbell is not None:
             self._doorbell, self._must_prove = None, True
@@ -155,7 +159,7 @@ class Watch:
         return Figures(
             silent=now - self._life_at,
             has_beaten=self._has_beaten,
-            is_due=self._is_due,
+            due=None if self._due_since is None else now - self._due_since,
             missing=0.0 if is_starting else now - self._whole_at,
             unanswered=None if self._doorbell is None else now - self._rung_at,
         )

@@ -28,7 +28,7 @@ from stats.worker_watch import (
 from tests.integration.processes import wait_for
 
 STALE = 20.0
-WELL = Figures(silent=1.0, has_beaten=True, is_due=False)
+WELL = Figures(silent=1.0, has_beaten=True)
 WHOLE = frozenset((pid, 1) for pid in range(5))
 
 
@@ -36,9 +36,10 @@ WHOLE = frozenset((pid, 1) for pid in range(5))
     "figures",
     [
         WELL,
-        replace(WELL, silent=STALE - 1, is_due=True),
+        replace(WELL, silent=STALE - 1, due=STALE),
+        replace(WELL, silent=STALE + 5, due=1.0),  # it was idle, and has just got something to do
         replace(WELL, silent=STALE + IDLE_SECONDS - 1),
-        replace(WELL, silent=START_SECONDS - 1, has_beaten=False, is_due=True),
+        replace(WELL, silent=START_SECONDS - 1, has_beaten=False, due=START_SECONDS),
         replace(WELL, missing=MISSING_SECONDS - 1),
         replace(WELL, unanswered=60.0),  # the consumer works through other doorbells
         replace(WELL, unanswered=ANSWER_SECONDS - 1, silent=15.0),  # it has only just been asked
@@ -51,7 +52,7 @@ def test_a_cluster_that_shows_signs_of_life_is_left_alone(figures):
 @pytest.mark.parametrize(
     ("figures", "reason"),
     [
-        (replace(WELL, silent=STALE, is_due=True), "no sign of life for 20 s, while work is due"),
+        (replace(WELL, silent=STALE, due=STALE), "no sign of life for 20 s, while work is due"),
         (replace(WELL, silent=STALE + IDLE_SECONDS), "no sign of life for 30 s, while the bell rings"),
         (replace(WELL, silent=START_SECONDS, has_beaten=False), "no sign of life"),
         (replace(WELL, missing=MISSING_SECONDS), "gone or stopped"),
@@ -108,7 +109,8 @@ def world(settings) -> World:
 
 
 def test_a_silent_consumer_is_blamed_sooner_when_work_is_due(world):
-    for due, bound in ((True, STALE), (False, STALE + IDLE_SECONDS)):
+    # That a batch is due is first seen a second later.
+    for due, bound in ((True, 1 + STALE), (False, STALE + IDLE_SECONDS)):
         world.beats, watch = True, world.watch()
         assert world.blamed_within(watch, 5) is None
         world.beats = False
@@ -140,7 +142,20 @@ def test_nobody_is_blamed_while_the_database_is_away_and_the_clock_starts_anew_a
     assert watch.is_blameless()
     world.is_away = False
     world.signs = replace(world.signs, is_due=True)
-    assert world.blamed_within(watch, 60) == STALE
+    assert world.blamed_within(watch, 60) == 1 + STALE
+
+
+def test_a_consumer_that_was_idle_has_its_time_when_something_is_due(world, settings):
+    """The bell rings an idle one every ten seconds, which may be more than the silence that is allowed."""
+    settings.TRAFFIC_STALE_SECONDS = 6.0
+    watch = world.watch()
+    assert world.blamed_within(watch, 5) is None
+    world.beats = False
+    assert world.blamed_within(watch, 9) is None  # idle
+    world.signs = replace(world.signs, is_due=True)
+    assert world.blamed_within(watch, 5) is None
+    world.beats = True
+    assert world.blamed_within(watch, 60) is None
 
 
 def test_the_last_beat_of_the_cluster_before_is_no_beat_of_this_one(world):
