@@ -8,9 +8,9 @@ import matplotlib as mpl
 
 mpl.use("svg")
 
-from matplotlib import pyplot as plt  # noqa: E402  (after the choice of what draws)
+from matplotlib import pyplot as plt
 
-from benchmarks.report import Bars, Lines  # noqa: E402
+from benchmarks.report import Bars, Lines
 
 OURS, OTHERS, TARGET = "#0f766e", "#94a3b8", "#b91c1c"
 WIDTH = 8.0  # inches

@@ -1,17 +1,21 @@
 """The consumer: drains all that is due, one transaction for some batches at a time.
 
 A delivery is counted and committed first (`queue.claim`). Then one transaction inserts the unseen events,
-rolls up just those, buries what never can be counted and deletes the batches: all of it or nothing.
+rolls up just those, buries what never can be counted and deletes the batches: all of it or nothing. The same
+transaction counts the delivery of what comes next, which is sorted while PostgreSQL inserts.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 
 from django.db import Error, connections, transaction
 
@@ -48,13 +52,30 @@ class Totals:
     dead: int = 0
 
 
+class Work:
+    """One delivery of some batches."""
+
+    def __init__(self, claims: Sequence[Claimed]) -> None:
+        self.claims = claims
+
+    @cached_property
+    def batches(self) -> dict[int, triage.Sorted]:
+        """By the id of the batch."""
+        return {claimed.id: triage.sort(claimed) for claimed in self.claims}
+
+    def prepare(self) -> None:
+        """Sorts the batches before their turn. What that raises is raised again when it comes."""
+        with suppress(Exception):
+            _ = self.batches
+
+
 @dataclass(slots=True)
 class Consumer:
     """What a worker process remembers between two drains."""
 
     breaker: Breaker = field(default_factory=Breaker)
     # Deliveries the environment failed and that could not be given back, since it was away.
-    owed: list[tuple[list[Claimed], str]] = field(default_factory=list)
+    owed: list[tuple[Sequence[Claimed], str]] = field(default_factory=list)
 
     def drain(self) -> Totals:
         """Works on all that is due, for `TRAFFIC_DRAIN_SECONDS` at most; rings if more is left."""
@@ -64,13 +85,19 @@ class Consumer:
             self._settle_debts()
             heartbeat.beat()
             partitions.ensure_ahead(datetime.now(UTC))
-            while time.monotonic() < ends_at:
+            work: Work | None = None
+            while work is not None or time.monotonic() < ends_at:
                 if pausing.is_paused() or not self.breaker.load():
+                    if work is not None:
+                        queue.give_back(work.claims, "claimed ahead", delay=0)
                     return totals
-                claims = queue.claim(probe=self.breaker.is_open)
-                if not claims:
-                    return totals
-                self._process(claims, totals)
+                if work is None:
+                    claims = queue.claim(probe=self.breaker.is_open)
+                    if not claims:
+                        return totals
+                    work = Work(claims)
+                may_claim = not self.breaker.is_open and time.monotonic() < ends_at
+                work = self._process(work, totals, may_claim=may_claim)
             queue.ring()
         except (EnvironmentFailed, Error, OSError) as error:
             connections[conf.database].close()
@@ -85,23 +112,25 @@ class Consumer:
             queue.give_back(claims, error, delay=0)
             del self.owed[0]
 
-    def _process(self, claims: list[Claimed], totals: Totals) -> None:
-        """One delivery of some batches, to the end, whatever that is."""
+    def _process(self, work: Work, totals: Totals, *, may_claim: bool) -> Work | None:
+        """One delivery of some batches, to the end, whatever that is. What it claimed ahead, if anything."""
+        claims = work.claims
         if len(claims) == 1 and claims[0].deliveries > claims[0].max_deliveries:
             # Nobody was left to say how the last delivery ended.
             self._give_up(claims[0], "the consumer died on every delivery", "")
-            return
+            return None
         try:
-            counted = _count(claims, totals)
+            counted = _count(work, totals, may_claim=may_claim)
         except Exception as error:  # noqa: BLE001  (whatever a batch does, it must not stop the queue)
             partitions.forget()
             self._failed(claims, error)
-        else:
-            if counted:
-                self.breaker.succeeded()
-                refresher.counted(len(claims))
+            return None
+        if counted.is_ours:
+            self.breaker.succeeded()
+            refresher.counted(len(claims))
+        return counted.ahead
 
-    def _failed(self, claims: list[Claimed], error: Exception) -> None:
+    def _failed(self, claims: Sequence[Claimed], error: Exception) -> None:
         reason = one_line(error)
         # What takes too long together may not singly; otherwise it would be given back together for ever.
         if is_environment(error) and not (is_timeout(error) and len(claims) > 1):
@@ -148,32 +177,42 @@ class Consumer:
             heartbeat.beat(batches=1, dead=1)
 
 
-def _count(claims: Sequence[Claimed], totals: Totals) -> bool:
-    """Stores the batches in one transaction, tried again if another one got in its way.
+@dataclass(slots=True)
+class Counted:
+    """What one transaction did."""
 
-    False if none of them was still ours.
-    """
-    sorted_batches = {claimed.id: triage.sort(claimed) for claimed in claims}
-    partitions.ensure(
-        {partitions.day_of(event.timestamp) for found in sorted_batches.values() for event in found.events}
-    )
+    is_ours: bool  # whether any of the batches still was
+    ahead: Work | None = None  # claimed in the same transaction
+
+
+def _count(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
+    """Stores the batches in one transaction, tried again if another one got in its way."""
+    for found in work.batches.values():
+        partitions.ensure(partitions.days_of(found.events))
     for attempt in range(1, TRIES + 1):
         try:
-            return _count_once(claims, sorted_batches, totals)
+            return _count_once(work, totals, may_claim=may_claim)
         except Error as error:
             if attempt == TRIES or not is_transient(error):
                 raise
             logger.warning("Transaction tried again: %s", one_line(error))
-    return False
+    return Counted(is_ours=False)
 
 
-def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], totals: Totals) -> bool:
+def _count_once(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
     started = time.perf_counter()
+    batches = work.batches
+    ahead: Work | None = None
     with transaction.atomic(using=conf.database):
-        held = queue.hold(claims)
+        held = queue.hold(work.claims)
         if not held:
-            return False
-        stored = store([event for claimed in held for event in batches[claimed.id].events])
+            return Counted(is_ours=False)
+        if may_claim and (claims := queue.claim_ahead()):
+            ahead = Work(claims)
+        stored = store(
+            [event for claimed in held for event in batches[claimed.id].events],
+            ahead.prepare if ahead else None,
+        )
         tallies = tally_up(held, batches, stored)
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
         for claimed in held:
@@ -194,12 +233,19 @@ def _count_once(claims: Sequence[Claimed], batches: dict[int, triage.Sorted], to
         totals.inserted += len(tally.inserted)
         totals.duplicates += tally.duplicates
         totals.dead += len(tally.failures)
-    return True
+    return Counted(is_ours=True, ahead=ahead)
 
 
 _consumer = Consumer()
 
 
+@lru_cache(maxsize=1)
+def _spare_the_garbage_collector() -> None:
+    """What is there by now stays as long as the process: not to be searched in the midst of transactions."""
+    gc.freeze()
+
+
 def drain() -> Totals:
     """Drains the queue with what this process remembers. Raises what is no fault of the environment."""
+    _spare_the_garbage_collector()
     return _consumer.drain()

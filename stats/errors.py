@@ -10,7 +10,11 @@ from typing import Final
 from django.db import InterfaceError, OperationalError
 
 # Simply tried again: the same transaction would succeed by itself.
-TRANSIENT: Final = ("40001", "40P01")  # serialization failure, deadlock
+TRANSIENT: Final = (
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "23505",  # unique violation: another writer stored an event between our look and our insert
+)
 
 TIMED_OUT: Final = "57014"  # statement timeout
 

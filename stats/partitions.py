@@ -14,6 +14,7 @@ from functools import lru_cache
 from django.db import connections, transaction
 
 from gateway.conf import conf
+from gateway.events import TrafficEvent
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,14 @@ def day_of(timestamp: int) -> date:
     return _day(timestamp // DAY_MS)
 
 
+def days_of(events: Iterable[TrafficEvent]) -> set[date]:
+    """The UTC days of events: few, of many."""
+    return {_day(number) for number in {event.timestamp // DAY_MS for event in events}}
+
+
 @lru_cache(maxsize=1024)
 def _day(number: int) -> date:
-    """By days since the epoch: each event asks several times, and there are few days."""
+    """By days since the epoch: there are few."""
     return datetime.fromtimestamp(number * DAY_MS // 1000, UTC).date()
 
 

@@ -11,23 +11,26 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from itertools import product
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
-from django.db import connections
-
-from gateway.conf import conf
 from gateway.events import TrafficEvent
+from stats import route_cap
+from stats.columns import Columns, Group
 from stats.estimators import ClientSummary, LatencySummary, estimator
 from stats.estimators.top_values import TopValuesSummary
 from stats.models import TopValues
+from stats.remembered import Remembered, Summaries
+from stats.route_cap import OTHER
+from stats.statements import execute
 
 logger = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
 P95 = 0.95
 
-Key = tuple[Any, ...]  # (hour,) or (hour, route)
-Summaries = tuple[bytes, bytes]  # of response times and of clients
+Key = tuple[Any, ...]  # (hours since the epoch,), or with the route
 Summary = TypeVar("Summary")
 
 ADDED = (
@@ -48,99 +51,177 @@ TYPES = {
     "distinct_clients": "float8",
 }
 
-KINDS: dict[str, Callable[[TrafficEvent], str]] = {
-    TopValues.Kind.CLIENT: lambda event: event.client_ip_hash,
-    TopValues.Kind.USER_AGENT: lambda event: event.user_agent,
-    TopValues.Kind.COUNTRY: lambda event: event.country,
-    TopValues.Kind.METHOD: lambda event: event.method,
-    TopValues.Kind.STATUS: lambda event: str(event.status),
+_VERSION = "stats.xmin::text::int8"
+_remembered = Remembered()
+
+
+class Table(NamedTuple):
+    """A table of hours, and the columns that tell its rows apart."""
+
+    name: str
+    keys: tuple[str, ...]
+
+
+ROUTES = Table("stats_pathstatshourly", ("hour", "route"))
+TOTALS = Table("stats_totalshourly", ("hour",))
+
+# The field whose values are counted.
+KINDS = {
+    TopValues.Kind.CLIENT: attrgetter("client_ip_hash"),
+    TopValues.Kind.USER_AGENT: attrgetter("user_agent"),
+    TopValues.Kind.COUNTRY: attrgetter("country"),
+    TopValues.Kind.METHOD: attrgetter("method"),
+    TopValues.Kind.STATUS: attrgetter("status"),
 }
 
 
-def hour_of(event: TrafficEvent) -> datetime:
-    """Its hour (UTC)."""
-    return datetime.fromtimestamp(event.timestamp // HOUR_MS * HOUR_MS / 1000, UTC)
+class Rollup:
+    """What some events, that are being inserted, add to the rows of their hours.
 
+    In three steps, of which the middle one needs no database, and may be done while it works on something
+    else. All in one transaction.
+    """
 
-def add(events: Sequence[TrafficEvent]) -> None:
-    """Rolls up events that were just inserted, in the caller's transaction. Raises django.db.Error."""
-    if not events:  # duplicates only
-        return
-    by_hour: dict[Key, list[TrafficEvent]] = defaultdict(list)
-    by_route: dict[Key, list[TrafficEvent]] = defaultdict(list)
-    for event in events:
-        hour = event.timestamp // HOUR_MS
-        by_hour[(hour,)].append(event)
-        by_route[(hour, event.route)].append(event)
-    _upsert("stats_pathstatshourly", ("hour", "route"), _with_datetimes(by_route))
-    hours = _with_datetimes(by_hour)
-    _upsert("stats_totalshourly", ("hour",), hours)
-    _upsert_top_values({key[0]: group for key, group in hours.items()})
+    def __init__(self, events: Sequence[TrafficEvent]) -> None:
+        """Reads what the rows hold so far. Raises django.db.Error.
 
-
-def _with_datetimes(groups: Mapping[Key, list[TrafficEvent]]) -> dict[Key, list[TrafficEvent]]:
-    """In the order of their keys, so that two writers could never wait for each other."""
-    return {(hour_of(groups[key][0]), *key[1:]): groups[key] for key in sorted(groups)}
-
-
-def _upsert(table: str, names: Sequence[str], groups: Mapping[Key, list[TrafficEvent]]) -> None:
-    known = _summaries(table, names, list(groups))
-    rows = [(*key, *figures(group, known.get(key))) for key, group in groups.items()]
-    columns = (*names, *COLUMNS)
-    keys = ", ".join(names)
-    changes = ", ".join(
-        [
-            *(f"{name} = stats.{name} + excluded.{name}" for name in ADDED),
-            "response_time_min = least(stats.response_time_min, excluded.response_time_min)",
-            "response_time_max = greatest(stats.response_time_max, excluded.response_time_max)",
-            *(f"{name} = excluded.{name}" for name in REPLACED),
+        `events` are afterwards those to insert: what has no room has another route (`stats.route_cap`).
+        """
+        # Pairs are made on the way only: thousands of tuples at a time would set off the garbage collector.
+        hours = [event.timestamp // HOUR_MS for event in events]
+        routes = [event.route for event in events]
+        keys = dict.fromkeys(zip(hours, routes, strict=True))
+        known = _summaries(ROUTES, [*keys, *{(hour, OTHER) for hour in hours}])
+        refused = route_cap.refused(keys, known)
+        if refused:
+            events = [
+                route_cap.capped(event) if (hour, event.route) in refused else event
+                for hour, event in zip(hours, events, strict=True)
+            ]
+            routes = [event.route for event in events]
+        self.events = events
+        known_hours = _summaries(TOTALS, [(hour,) for hour in set(hours)])
+        self._tables = [
+            _Addition(ROUTES, lambda: zip(hours, routes, strict=True), known),
+            _Addition(TOTALS, lambda: zip(hours), known_hours),
         ]
-    )
-    # Table and columns are the constants above: identifiers can't be parameters.
-    sql = (
-        f"INSERT INTO {table} AS stats ({', '.join(columns)}) SELECT * FROM {_unnest(columns)}"  # noqa: S608
-        f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"
-    )
-    with connections[conf.database].cursor() as cursor:
-        cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+        self._top_values = _TopValuesAddition(events, hours)
+
+    def calculate(self) -> None:
+        """Adds the events to that."""
+        columns = Columns(self.events)
+        for table in self._tables:
+            table.calculate(columns)
+        self._top_values.calculate()
+
+    def write(self) -> None:
+        """Writes it back. Raises django.db.Error."""
+        for table in self._tables:
+            table.write()
+        self._top_values.write()
 
 
-def _summaries(table: str, names: Sequence[str], keys: Sequence[Key]) -> dict[Key, Summaries]:
-    """What the rows hold so far."""
-    columns = ", ".join(names)
-    sql = (
-        f"SELECT {columns}, response_times, clients FROM {table}"  # noqa: S608
-        f" JOIN {_unnest(names)} USING ({columns})"
+def _datetime(hour: int) -> datetime:
+    """By hours since the epoch (UTC)."""
+    return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC)
+
+
+class _Addition:
+    """To the rows of one table that has `COLUMNS`."""
+
+    def __init__(
+        self, table: Table, keys: Callable[[], Iterable[Key]], known: Mapping[Key, Summaries]
+    ) -> None:
+        """`keys` gives each event's."""
+        self._table, self._known = table, known
+        # In the order of their keys, so that two writers could never wait for each other.
+        self._places = {key: place for place, key in enumerate(sorted(set(keys())))}
+        self._places_of_events = [self._places[key] for key in keys()]
+        self._summaries: list[Summaries] = []
+        self._rows: list[tuple[Any, ...]] = []
+
+    def calculate(self, columns: Columns) -> None:
+        groups = columns.grouped(self._places_of_events, len(self._places))
+        for key, group in zip(self._places, groups, strict=True):
+            summaries = self._known.get(key) or _none()
+            self._summaries.append(summaries)
+            self._rows.append((_datetime(key[0]), *key[1:], *_figures(group, summaries)))
+
+    def write(self) -> None:
+        columns = (*self._table.keys, *COLUMNS)
+        changes = ", ".join(
+            [
+                *(f"{name} = stats.{name} + excluded.{name}" for name in ADDED),
+                "response_time_min = least(stats.response_time_min, excluded.response_time_min)",
+                "response_time_max = greatest(stats.response_time_max, excluded.response_time_max)",
+                *(f"{name} = excluded.{name}" for name in REPLACED),
+            ]
+        )
+        # Table and columns are the constants above: identifiers can't be parameters.
+        sql = (
+            f"INSERT INTO {self._table.name} AS stats ({', '.join(columns)})"  # noqa: S608
+            f" SELECT * FROM {_unnest(columns)} ON CONFLICT ({', '.join(self._table.keys)})"
+            f" DO UPDATE SET {changes} RETURNING {_VERSION}"
+        )
+        versions = execute(sql, [list(column) for column in zip(*self._rows, strict=True)])
+        for key, summaries in zip(self._places, self._summaries, strict=True):
+            _remembered.keep((self._table, key), versions[0][0], summaries)  # one statement, one version
+
+
+def _summaries(table: Table, keys: Sequence[Key]) -> dict[Key, Summaries]:
+    """What the rows hold so far: those that this process wrote last, it remembers."""
+    found: dict[Key, Summaries] = {}
+    unknown: list[Key] = []
+    for *key, version in _select(table, keys, _VERSION):
+        summaries = _remembered.take((table, tuple(key)), version)
+        if summaries is None:
+            unknown.append(tuple(key))
+        else:
+            found[tuple(key)] = summaries
+    if unknown:
+        for *key, response_times, clients in _select(table, unknown, "response_times, clients"):
+            found[tuple(key)] = Summaries(*read(response_times, clients))
+    return found
+
+
+def _select(table: Table, keys: Sequence[Key], columns: str) -> list[tuple[Any, ...]]:
+    """The rows of these keys: each its key, then `columns`."""
+    others = "".join(f", {name}" for name in table.keys[1:])
+    hours, *rest = zip(*keys, strict=True)
+    return execute(
+        f"SELECT (extract(epoch FROM hour) / 3600)::int8{others}, {columns} FROM {table.name} AS stats"  # noqa: S608
+        f" JOIN {_unnest(table.keys)} USING ({', '.join(table.keys)})",
+        [[_datetime(hour) for hour in hours], *map(list, rest)],
     )
-    with connections[conf.database].cursor() as cursor:
-        cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)])
-        return {tuple(row[:-2]): (bytes(row[-2]), bytes(row[-1])) for row in cursor.fetchall()}
 
 
 def _unnest(columns: Sequence[str]) -> str:
-    arrays = ", ".join(f"%s::{TYPES.get(name, 'bigint')}[]" for name in columns)
+    # In PostgreSQL's binary form (%b): as text, summaries are hexadecimal digits.
+    arrays = ", ".join(f"%b::{TYPES.get(name, 'bigint')}[]" for name in columns)
     return f"unnest({arrays}) AS given ({', '.join(columns)})"
 
 
-def figures(events: Sequence[TrafficEvent], known: Summaries | None) -> tuple[Any, ...]:
-    """A row's `COLUMNS` for these events; its summaries go on where the known ones, if any, ended."""
-    times = [event.response_time for event in events]
-    classes = Counter(event.status // 100 for event in events)
-    latency, clients = read(*known) if known else (estimator().latency(), estimator().clients())
-    latency.update(times)
-    clients.update([event.client_ip_hash for event in events])
+def _none() -> Summaries:
+    return Summaries(estimator().latency(), estimator().clients())
+
+
+def _figures(group: Group, summaries: Summaries) -> tuple[Any, ...]:
+    """A row's `COLUMNS` for these events; its summaries go on where they ended."""
+    latency, clients = summaries.response_times, summaries.clients
+    latency.add(group.response_times, group.response_time_min, group.response_time_max)
+    clients.add(group.clients)
     return (
-        len(events),
-        classes[4] + classes[5],
-        *(classes[number] for number in range(1, 6)),
-        sum(event.response_bytes for event in events),
-        sum(times),
-        min(times),
-        max(times),
+        group.requests,
+        group.errors,
+        *group.status_classes[1:],
+        group.response_bytes,
+        group.response_time_sum,
+        group.response_time_min,
+        group.response_time_max,
         latency.to_bytes(),
         clients.to_bytes(),
-        latency.quantiles([P95])[0].value,
-        clients.estimate().estimate,
+        latency.value(P95),
+        float(clients.estimate().estimate),
     )
 
 
@@ -174,25 +255,35 @@ def _clients_unknown() -> ClientSummary:
     return summary
 
 
-def _upsert_top_values(groups: Mapping[datetime, Iterable[TrafficEvent]]) -> None:
-    keys = [(hour, kind) for hour in groups for kind in sorted(KINDS)]
-    with connections[conf.database].cursor() as cursor:
-        cursor.execute(
-            "SELECT hour, kind, summary FROM stats_topvalueshourly WHERE hour = ANY(%s)", [list(groups)]
+class _TopValuesAddition:
+    """To the rows of frequent values."""
+
+    def __init__(self, events: Sequence[TrafficEvent], hours: Sequence[int]) -> None:
+        self._by_hour: dict[int, list[TrafficEvent]] = defaultdict(list)
+        for hour, event in zip(hours, events, strict=True):
+            self._by_hour[hour].append(event)
+        found = execute(
+            "SELECT (extract(epoch FROM hour) / 3600)::int8, kind, summary FROM stats_topvalueshourly"
+            " WHERE hour = ANY(%b)",
+            [[_datetime(hour) for hour in self._by_hour]],
         )
-        known = {(hour, kind): bytes(summary) for hour, kind, summary in cursor.fetchall()}
-        rows: list[tuple[datetime, str, int, bytes]] = []
-        for hour, kind in keys:
-            counts = Counter(map(KINDS[kind], groups[hour]))
-            summary = read_top_values(known.get((hour, kind), b""))
-            summary.update(counts)
-            rows.append((hour, kind, counts.total(), summary.to_bytes()))
-        cursor.execute(
+        self._known = {(hour, kind): summary for hour, kind, summary in found}
+        self._rows: list[tuple[datetime, str, int, bytes]] = []
+
+    def calculate(self) -> None:
+        for hour, kind in product(sorted(self._by_hour), sorted(KINDS)):
+            counts = Counter(map(KINDS[kind], self._by_hour[hour]))
+            summary = read_top_values(self._known.get((hour, kind), b""))
+            summary.update({str(value): count for value, count in counts.items()})
+            self._rows.append((_datetime(hour), kind, counts.total(), summary.to_bytes()))
+
+    def write(self) -> None:
+        execute(
             """
             INSERT INTO stats_topvalueshourly AS stats (hour, kind, requests, summary)
-            SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::bigint[], %s::bytea[])
+            SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::bigint[], %b::bytea[])
             ON CONFLICT (hour, kind) DO UPDATE SET
                 requests = stats.requests + excluded.requests, summary = excluded.summary
             """,
-            [list(column) for column in zip(*rows, strict=True)],
+            [list(column) for column in zip(*self._rows, strict=True)],
         )

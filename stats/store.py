@@ -1,31 +1,44 @@
 """What one transaction of the consumer stores: the unseen events, and just those rolled up.
 
-Everything is derived from the rows that the INSERT really inserted (`RETURNING`), so a redelivery, a
-duplicate inside a batch, the same event in two batches or a replay changes nothing.
+Everything is derived from the events that really are inserted, so a redelivery, a duplicate inside a batch,
+the same event in two batches or a replay changes nothing. They are looked for first and then come by COPY,
+which writes rows many at a time: INSERT … ON CONFLICT DO NOTHING takes twice as long
+(docs/performance.md). The primary key vouches for the look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
 
+import psycopg
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gateway.conf import conf
-from gateway.events import TrafficEvent, encode, encode_batch
-from stats import days, rollups, route_cap
-from stats.partitions import day_of
+from gateway.events import TrafficEvent
+from stats import days
+from stats.partitions import day_of, days_of
+from stats.rollups import Rollup
 
-# The events come as one JSON parameter and PostgreSQL takes them apart: no row of them is built in Python.
-_INSERT = """
-INSERT INTO stats_event (idempotent_id, "timestamp", path, route, method, status, response_time,
-                         client_ip_hash, request_id, host, user_agent, response_bytes, country)
-SELECT * FROM json_to_recordset(%s::json) AS event (
-    idempotent_id text, "timestamp" bigint, path text, route text, method text, status smallint,
-    response_time float8, client_ip_hash text, request_id text, host text, user_agent text,
-    response_bytes bigint, country text)
-ON CONFLICT DO NOTHING
-RETURNING idempotent_id
+COPIED_AT_ONCE = 1_000  # events; PostgreSQL works on these while the next ones are written
+
+FIELDS = (
+    *("idempotent_id", "timestamp", "path", "route", "method", "status", "response_time"),
+    *("client_ip_hash", "request_id", "host", "user_agent", "response_bytes", "country"),
+)
+_COPY = "COPY stats_event ({}) FROM STDIN".format(", ".join(f'"{name}"' for name in FIELDS))
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})  # of COPY's text format
+
+# The bounds let PostgreSQL leave out all other partitions. As a subquery the array is no constant, whose
+# thousands of elements the planner would look at one by one.
+_STORED = """
+SELECT idempotent_id FROM stats_event WHERE idempotent_id BETWEEN %s AND %s
+AND idempotent_id = ANY ((SELECT string_to_array(%s, ','))::text[])
 """
 
 _SAME_REQUESTS = """
@@ -42,35 +55,107 @@ class Stored:
     late: Sequence[TrafficEvent] = ()  # of a day whose events were dropped
 
 
-def store(events: Sequence[TrafficEvent]) -> Stored:
-    """Inserts the unseen ones and rolls them up, in the caller's transaction. Raises django.db.Error."""
+def store(events: Sequence[TrafficEvent], meanwhile: Callable[[], None] | None = None) -> Stored:
+    """Inserts the unseen ones and rolls them up, in the caller's transaction. Raises django.db.Error.
+
+    `meanwhile` is called while PostgreSQL inserts, if there is anything to insert; it must not use the
+    database.
+    Another writer of the same events makes it fail by their primary key. The consumer tries again, and then
+    finds them stored.
+    """
     if not events:
         return Stored(set())
-    opened = days.open_days({day_of(event.timestamp) for event in events})
-    countable = [event for event in events if day_of(event.timestamp) in opened]
-    late = [event for event in events if day_of(event.timestamp) not in opened]
+    wanted = days_of(events)
+    opened = days.open_days(wanted)
+    countable, late = (events, []) if opened == wanted else _parted(events, opened)
     if not countable:
         return Stored(set(), late=late)
-    capped = route_cap.apply(countable)
-    inserted = _insert(capped)
-    rollups.add(_first_of_each(capped, inserted))
-    collisions = [] if len(inserted) == len(countable) else _collisions(countable)
-    return Stored(inserted, collisions, late)
+    unseen = _unseen(countable)
+    if unseen:
+        _count(list(unseen.values()), meanwhile)
+    collisions = [] if len(unseen) == len(countable) else _collisions(countable)
+    return Stored(set(unseen), collisions, late)
 
 
-def _insert(events: Sequence[TrafficEvent]) -> set[str]:
-    with connections[conf.database].cursor() as cursor:
-        cursor.execute(_INSERT, [encode_batch([encode(event) for event in events]).decode()])
-        return {row[0] for row in cursor.fetchall()}
+def _count(events: Sequence[TrafficEvent], meanwhile: Callable[[], None] | None) -> None:
+    """Inserts events that are not stored yet, and rolls them up."""
+    rollup = Rollup(events)
+    inserting = _insert(rollup.events)
+    try:
+        rollup.calculate()
+        if meanwhile is not None:
+            meanwhile()
+    finally:
+        inserting.result()
+    rollup.write()
 
 
-def _first_of_each(events: Sequence[TrafficEvent], inserted: set[str]) -> list[TrafficEvent]:
-    """The events that were inserted: of those that share an id it was the first."""
-    found: dict[str, TrafficEvent] = {}
+def _parted(
+    events: Sequence[TrafficEvent], opened: Collection[date]
+) -> tuple[list[TrafficEvent], list[TrafficEvent]]:
+    """The events of opened days, and the others."""
+    countable = [event for event in events if day_of(event.timestamp) in opened]
+    return countable, [event for event in events if day_of(event.timestamp) not in opened]
+
+
+def _unseen(events: Sequence[TrafficEvent]) -> dict[str, TrafficEvent]:
+    """Those that are not stored yet, by id: of events that share one, the first."""
+    first: dict[str, TrafficEvent] = {}
     for event in events:
-        if event.idempotent_id in inserted:
-            found.setdefault(event.idempotent_id, event)
-    return list(found.values())
+        first.setdefault(event.idempotent_id, event)
+    with connections[conf.database].cursor() as cursor:
+        cursor.execute(_STORED, [min(first), max(first), ",".join(first)])
+        for row in cursor.fetchall():
+            del first[row[0]]
+    return first
+
+
+def _insert(events: Sequence[TrafficEvent]) -> Future[None]:
+    """Begins to insert them; whoever asks for the result waits for the end. Raises django.db.Error.
+
+    In a thread, so that the events are rolled up meanwhile: PostgreSQL and Python each have work to do.
+    """
+    connection = connections[conf.database]
+    connection.ensure_connection()
+    return _thread().submit(_copy, connection, connection.connection, events)
+
+
+def _copy(
+    wrapper: BaseDatabaseWrapper, connection: psycopg.Connection[Any], events: Sequence[TrafficEvent]
+) -> None:
+    # Not a cursor of Django's, whose connections belong to one thread.
+    with wrapper.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for start in range(0, len(events), COPIED_AT_ONCE):
+            copy.write(_lines(events[start : start + COPIED_AT_ONCE]))
+
+
+@lru_cache(maxsize=1)
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="tallygate-copy")
+
+
+def _lines(events: Sequence[TrafficEvent]) -> str:
+    """Rows of `FIELDS` in COPY's text format."""
+    lines = "".join(
+        [
+            f"{event.idempotent_id}\t{event.timestamp}\t{event.path}\t{event.route}\t{event.method}"
+            f"\t{event.status}\t{event.response_time}\t{event.client_ip_hash}\t{event.request_id}"
+            f"\t{event.host}\t{event.user_agent}\t{event.response_bytes}\t{event.country}\n"
+            for event in events
+        ]
+    )
+    is_plain = (
+        lines.count("\n") == len(events)
+        and lines.count("\t") == len(events) * (len(FIELDS) - 1)
+        and "\\" not in lines
+        and "\r" not in lines
+    )
+    return lines if is_plain else "".join(map(_escaped, events))
+
+
+def _escaped(event: TrafficEvent) -> str:
+    values = (str(getattr(event, name)).translate(_ESCAPES) for name in FIELDS)
+    return "\t".join(values) + "\n"
 
 
 def _collisions(events: Sequence[TrafficEvent]) -> list[TrafficEvent]:

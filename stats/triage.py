@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway import queue
-from gateway.events import InvalidEvent, TrafficEvent, UndecodableEvent, decode, fields_of, split_batch
+from gateway.events import (
+    InvalidEvent,
+    TrafficEvent,
+    UndecodableEvent,
+    decode,
+    decode_batch,
+    fields_of,
+    split_batch,
+)
 from gateway.idempotency import FIRST_TIMESTAMP
 from gateway.queue import Claimed
 from stats.dead_letters import Failure
@@ -28,6 +36,19 @@ class Sorted:
 
 def sort(claimed: Claimed) -> Sorted:
     """Sorts the events of a batch, by the database's clock at the time of its claim."""
+    events = decode_batch(claimed.payload)
+    if events and queue.surely_fits(len(events), claimed.payload) and not _is_ahead(events, claimed):
+        return Sorted(events)
+    return _sort_singly(claimed)
+
+
+def _is_ahead(events: list[TrafficEvent], claimed: Claimed) -> bool:
+    latest = max([event.timestamp for event in events])
+    return latest - claimed.claimed_at * 1000 > FUTURE_TOLERANCE_MS
+
+
+def _sort_singly(claimed: Claimed) -> Sorted:
+    """Something is wrong with the batch or one of its events: what, and with which."""
     found = Sorted()
     try:
         payloads = split_batch(claimed.payload)

@@ -9,8 +9,8 @@ failed, `give_back`.
 """
 
 from gateway.queue.attendance import Depth, depth, is_due, is_unattended
-from gateway.queue.deliveries import Claimed, claim, finish, give_back, hold, retry
-from gateway.queue.parts import fits, halve, put_off
+from gateway.queue.deliveries import Claimed, claim, claim_ahead, finish, give_back, hold, retry
+from gateway.queue.parts import fits, halve, put_off, surely_fits
 from gateway.queue.sending import QueueRefused, enqueue, ring, send, send_unreadable
 from gateway.queue.transactions import lock_key
 
@@ -19,6 +19,7 @@ __all__ = [
     "Depth",
     "QueueRefused",
     "claim",
+    "claim_ahead",
     "depth",
     "enqueue",
     "finish",
@@ -34,4 +35,5 @@ __all__ = [
     "ring",
     "send",
     "send_unreadable",
+    "surely_fits",
 ]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from gateway.conf import conf
 from gateway.queue.transactions import (
@@ -51,31 +52,42 @@ def claim(*, probe: bool = False) -> list[Claimed]:
     does, its neighbours must not suffer twice. A `probe` is one batch, rather one that never failed. Raises
     django.db.Error.
     """
-    token = uuid.uuid4()
     with bounded_transaction(WORK_SECONDS) as cursor:
         exclude_other_consumers(cursor)
-        cursor.execute(
-            """
-            SELECT id, events, octet_length(payload), deliveries > 0 FROM gateway_queuedbatch
-            WHERE visible_at <= clock_timestamp()
-            ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-            """,
-            [probe, 1 if probe else CANDIDATES],
-        )
-        chosen = _choose(cursor.fetchall(), conf.transaction_events)
-        if not chosen:
-            return []
-        cursor.execute(
-            """
-            UPDATE gateway_queuedbatch SET deliveries = deliveries + 1, claim = %s,
-                   visible_at = clock_timestamp() + make_interval(secs => %s)
-            WHERE id = ANY(%s)
-            RETURNING id, claim, payload, events, deliveries, max_deliveries, created_at, first_failed_at,
-                      coalesce(origin, id), extract(epoch FROM clock_timestamp())::float8
-            """,
-            [token, conf.lease, chosen],
-        )
-        return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
+        return _claim(cursor, probe=probe)
+
+
+def claim_ahead() -> list[Claimed]:
+    """As `claim`, in the transaction that works on other batches: it is to be committed before these are
+    worked on, and costs no transaction of its own. Raises django.db.Error.
+    """
+    with connections[conf.database].cursor() as cursor:
+        return _claim(cursor, probe=False)
+
+
+def _claim(cursor: CursorWrapper, *, probe: bool) -> list[Claimed]:
+    cursor.execute(
+        """
+        SELECT id, events, octet_length(payload), deliveries > 0 FROM gateway_queuedbatch
+        WHERE visible_at <= clock_timestamp()
+        ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+        """,
+        [probe, 1 if probe else CANDIDATES],
+    )
+    chosen = _choose(cursor.fetchall(), conf.transaction_events)
+    if not chosen:
+        return []
+    cursor.execute(
+        """
+        UPDATE gateway_queuedbatch SET deliveries = deliveries + 1, claim = %s,
+               visible_at = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = ANY(%s)
+        RETURNING id, claim, payload, events, deliveries, max_deliveries, created_at, first_failed_at,
+                  coalesce(origin, id), extract(epoch FROM clock_timestamp())::float8
+        """,
+        [uuid.uuid4(), conf.lease, chosen],
+    )
+    return sorted((Claimed(*row) for row in cursor.fetchall()), key=lambda claimed: claimed.id)
 
 
 def _choose(candidates: Sequence[tuple[int, int, int, bool]], limit: int) -> list[int]:

@@ -24,6 +24,15 @@ def fits(events: Sequence[bytes]) -> bool:
     return len(list(_as_sent(events))) <= 1
 
 
+def surely_fits(count: int, payload: str) -> bool:
+    """Whether `fits` would say so of the `count` events in `payload`, told without taking it apart.
+
+    False where that can't be told so cheaply.
+    """
+    at_most_bytes = 4 * len(payload)  # of UTF-8
+    return count <= conf.queue.max_batch_size and at_most_bytes <= MAX_BATCH_BYTES
+
+
 def halve(claimed: Claimed, events: Sequence[bytes], error: str) -> None:
     """Replaces the batch by its two halves, each to be delivered once more; in the caller's transaction."""
     middle = len(events) // 2

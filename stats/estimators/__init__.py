@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from gateway.conf import conf
 from stats.estimators.client_minimum import MinimumClients
 from stats.estimators.client_sketch import SketchClients
-from stats.estimators.clients import ClientSummary
+from stats.estimators.clients import ClientSummary, parse_hashes
 from stats.estimators.figures import Distinct, Quantile
 from stats.estimators.frame import CorruptSummary, unseal
 from stats.estimators.latency import LatencySummary
 from stats.estimators.latency_reservoir import ReservoirLatency
 from stats.estimators.latency_sketch import SketchLatency
+from stats.estimators.packed import Hashes, Values
 
 __all__ = [
     "ESTIMATORS",
@@ -30,9 +31,12 @@ __all__ = [
     "CorruptSummary",
     "Distinct",
     "Estimator",
+    "Hashes",
     "LatencySummary",
     "Quantile",
+    "Values",
     "estimator",
+    "parse_hashes",
 ]
 
 Stored = bytes | memoryview

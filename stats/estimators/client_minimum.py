@@ -8,12 +8,10 @@ this implementation says only what it has seen.
 
 from __future__ import annotations
 
-import numpy as np
-
 from stats.estimators.clients import ClientSummary
 from stats.estimators.figures import Distinct
 from stats.estimators.frame import CLIENT_MINIMUM
-from stats.estimators.packed import Hashes, read_hashes, write_hashes
+from stats.estimators.packed import Hashes, read_hashes, united, write_hashes
 
 
 class MinimumClients(ClientSummary):
@@ -22,14 +20,14 @@ class MinimumClients(ClientSummary):
     kind = CLIENT_MINIMUM
     capacity = 1_000
 
-    def _add(self, hashes: Hashes) -> None:
-        known = np.union1d(self._hashes, hashes)
+    def add(self, hashes: Hashes) -> None:
+        known = united(self._hashes, hashes)
         self._hashes = known[: self.capacity]
         self.is_exact = self.is_exact and len(known) <= self.capacity
 
     def _join(self, other: ClientSummary) -> None:
         """A sketch gives no hashes back, only the least number of clients that it stands for."""
-        self._add(other._hashes)
+        self.add(other._hashes)
         self._floor = max(self._floor, other.estimate().lower)
         self.is_exact = False
 

@@ -39,13 +39,13 @@ class ClientSummary(ABC):
         Raises ValueError, and adds none, if one is something else.
         """
         if len(hashes):
-            self._add(_parse(hashes))
+            self.add(parse_hashes(hashes))
 
     def merge(self, other: ClientSummary) -> None:
         """Adds all clients of `other`, which stays as it is."""
         self._floor = max(self._floor, other._floor)
         if other.is_exact:
-            self._add(other._hashes)
+            self.add(other._hashes)
         else:
             self._join(other)
 
@@ -83,7 +83,8 @@ class ClientSummary(ABC):
         return summary
 
     @abstractmethod
-    def _add(self, hashes: Hashes) -> None: ...
+    def add(self, hashes: Hashes) -> None:
+        """Adds clients by their parsed hashes, in any order and number of repetitions."""
 
     @abstractmethod
     def _join(self, other: ClientSummary) -> None:
@@ -103,12 +104,12 @@ class ClientSummary(ABC):
     def _load(self, payload: bytes) -> None: ...
 
 
-def _parse(hashes: Sequence[str]) -> Hashes:
+def parse_hashes(hashes: Sequence[str]) -> Hashes:
+    """Hashes of 16 hex digits as numbers, in the same order. Raises ValueError if one is something else."""
     if set(map(len, hashes)) != {HASH_DIGITS}:
         raise ValueError(f"client hashes: expected {HASH_DIGITS} hex digits each")
     # In one go, since bytes.fromhex skips spaces it must be asked whether it found all digits.
     found = bytes.fromhex("".join(hashes))
     if len(found) != len(hashes) * HASH_DIGITS // 2:
         raise ValueError(f"client hashes: expected {HASH_DIGITS} hex digits each")
-    parsed: Hashes = np.unique(np.frombuffer(found, dtype=">u8").astype(np.uint64))
-    return parsed
+    return np.frombuffer(found, dtype=">u8").astype(np.uint64)

@@ -1,8 +1,8 @@
 """Response times as whole numbers from 0 to 65,535, for the sketch.
 
 A code is the top of a float32's bits: its exponent and ten bits of its fraction. That keeps the order,
-spaces codes 0.1 % apart from 1 microsecond (2^-10 ms) on, and lets a stored sketch shrink by half when
-deflated, since half of every integer is zero and its codes come in runs.
+spaces codes 0.1 % apart from 1 microsecond (2^-10 ms) on, and lets a stored sketch shrink by half, since
+half of every integer is zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INTEGER, _FLOAT = struct.Struct("=i"), struct.Struct("=f")  # a few at a time: 
 def encode(milliseconds: NDArray[np.float32]) -> NDArray[np.int32]:
     """The code of each value, which must not be negative."""
     bits = milliseconds.view(np.int32) >> _DROPPED
-    codes: NDArray[np.int32] = np.clip(bits - _FIRST, 0, LAST_CODE)
+    codes: NDArray[np.int32] = np.minimum(np.maximum(bits - _FIRST, 0), LAST_CODE)  # np.clip takes longer
     return codes
 
 

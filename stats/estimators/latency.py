@@ -59,7 +59,15 @@ class LatencySummary(ABC):
         low, high = float(given.min()), float(given.max())  # NaN, if there is one
         if not (low >= 0 and high <= _LARGEST):
             raise ValueError(f"response times from {low} to {high} ms: expected numbers from 0 on")
-        self._add(given.astype(np.float32), low, high)
+        self.add(given.astype(np.float32), low, high)
+
+    def add(self, values: Values, low: float, high: float) -> None:
+        """Adds values that were checked, none negative, and whose smallest and largest is known."""
+        if self.is_exact and self.count + len(values) <= self.capacity:
+            self._values = np.concatenate((self._values, values))
+        else:
+            self._take(values)
+        self._widen(len(values), low, high)
 
     def merge(self, other: LatencySummary) -> None:
         """Adds all that `other` stands for; `other` stays as it is."""
@@ -67,7 +75,7 @@ class LatencySummary(ABC):
             other = self.from_bytes(self.to_bytes())
         if other.is_exact:
             if other.count:
-                self._add(other._values, other._low, other._high)
+                self.add(other._values, other._low, other._high)
             return
         self.is_mixed = self.is_mixed or other.is_mixed or other.kind != self.kind
         self._join(other)
@@ -81,8 +89,18 @@ class LatencySummary(ABC):
         if not self.count:
             return [Quantile(rank, None, None, None) for rank in ranks]
         if self.is_exact:
-            self._values = np.sort(self._values)
+            self._values.sort()
         return [self._quantile(rank) for rank in ranks]
+
+    def value(self, rank: float) -> float:
+        """The value at `rank` alone, without its bounds, in a fraction of the time; of at least one value."""
+        if not self.is_exact or rank in (0, 1):
+            found = self.quantiles([rank])[0].value
+            assert found is not None
+            return found
+        self._values.sort()
+        value = as_float(self._values[nearest_rank(rank, self.count)])
+        return min(max(value, self._low), self._high)
 
     def to_bytes(self) -> bytes:
         """The summary as it is stored; while exact, the same values give the same bytes."""
@@ -123,13 +141,6 @@ class LatencySummary(ABC):
 
     @abstractmethod
     def _load(self, payload: bytes) -> None: ...
-
-    def _add(self, values: Values, low: float, high: float) -> None:
-        if self.is_exact and self.count + len(values) <= self.capacity:
-            self._values = np.concatenate((self._values, values))
-        else:
-            self._take(values)
-        self._widen(len(values), low, high)
 
     def _widen(self, count: int, low: float, high: float) -> None:
         self.count += count

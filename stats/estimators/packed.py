@@ -1,12 +1,16 @@
-"""Values and hashes as they are stored: sorted, one after the other, 4 and 8 bytes each."""
+"""How values, hashes and words are stored: the first two sorted, in 4 and 8 bytes each; words in half."""
 
 from __future__ import annotations
+
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]  # ms
 Hashes = NDArray[np.uint64]
+
+_WORDS = struct.Struct("<II")  # words, those of them that need more than 16 bits
 
 NO_VALUES: Values = np.empty(0, dtype=np.float32)
 NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
@@ -29,6 +33,15 @@ def as_float(value: np.float32) -> float:
     return float(str(value))
 
 
+def united(sorted_hashes: Hashes, others: Hashes) -> Hashes:
+    """All of them, sorted, each once: np.union1d, which takes four times as long for so few."""
+    every = np.concatenate((sorted_hashes, others))
+    every.sort()
+    is_first = np.ones(len(every), dtype=np.bool_)
+    np.not_equal(every[1:], every[:-1], out=is_first[1:])
+    return every[is_first]
+
+
 def write_hashes(hashes: Hashes) -> bytes:
     """The bytes to store, of hashes that are sorted."""
     return hashes.astype("<u8").tobytes()
@@ -39,3 +52,36 @@ def read_hashes(payload: bytes, at_most: int) -> Hashes:
     if len(payload) % 8 or len(payload) > 8 * at_most:
         raise ValueError(f"{len(payload)} bytes where at most {at_most} hashes of 8 bytes belong")
     return np.frombuffer(payload, dtype="<u8").astype(np.uint64)
+
+
+def write_words(data: bytes) -> bytes:
+    """Bytes that are little-endian integers of 32 bits, nearly all below 65,536, in about half as many.
+
+    Deflating takes off a third more, and ten times as long: of a hundred rows as long as storing hundreds of
+    events.
+    """
+    whole = len(data) // 4 * 4
+    words = np.frombuffer(data[:whole], dtype="<u4")
+    large = np.flatnonzero(words >> 16)
+    return b"".join(
+        (
+            _WORDS.pack(len(words), len(large)),
+            words.astype("<u2").tobytes(),
+            large.astype("<u4").tobytes(),
+            (words[large] >> 16).astype("<u2").tobytes(),
+            data[whole:],
+        )
+    )
+
+
+def read_words(payload: bytes) -> bytes:
+    """What `write_words` was given. Raises ValueError or struct.error if it made no such payload."""
+    count, large_count = _WORDS.unpack_from(payload)
+    words = np.frombuffer(payload, "<u2", count, _WORDS.size).astype("<u4")
+    places_at = _WORDS.size + 2 * count
+    large = np.frombuffer(payload, "<u4", large_count, places_at)
+    if large_count and int(large.max()) >= count:
+        raise ValueError(f"place {large.max()} of {count} words")
+    halves_at = places_at + 4 * large_count
+    words[large] |= np.frombuffer(payload, "<u2", large_count, halves_at).astype("<u4") << 16
+    return words.tobytes() + payload[halves_at + 2 * large_count :]

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from gateway import queue
 from gateway.events import encode
 from gateway.models import QueuedBatch
-from stats.consumer import Consumer, drain
+from stats import pausing
+from stats import store as store_module
+from stats.consumer import Consumer, Totals, Work, drain
 from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -153,9 +155,7 @@ def test_a_batch_deleted_by_another_consumer_is_not_counted_here(send, make_even
     QueuedBatch.objects.all().delete()
 
     consumer = Consumer()
-    from stats.consumer import Totals
-
-    consumer._process(claims, Totals())
+    consumer._process(Work(claims), Totals(), may_claim=False)
 
     assert not Event.objects.exists()
 
@@ -208,3 +208,111 @@ def test_any_deliveries_of_any_events_leave_rollups_equal_to_rows(store, make_ev
 
     assert set(Event.objects.values_list("idempotent_id", flat=True)) == sent
     assert_rollups_equal_rows()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    paths=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=20)
+        | st.sampled_from(["\\N", "\\.", "a\tb", "a\nb", "a\r\nb", "\\t", '"', "{,}", "\x7f\x1b"]),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_text_is_stored_as_it_came(store, make_event, paths):
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE stats_event, stats_pathstatshourly, gateway_queuedbatch")
+    events = [make_event(path=path, route=path, user_agent=path, host=path) for path in paths]
+    queue.send([encode(event) for event in events])
+
+    drain()
+
+    stored = Event.objects.values_list("idempotent_id", "path", "route", "user_agent", "host")
+    assert sorted(stored) == sorted((event.idempotent_id, *[event.path] * 4) for event in events)
+    assert_rollups_equal_rows()
+
+
+def test_an_event_that_another_writer_stores_between_look_and_insert_is_a_duplicate(
+    send, make_event, monkeypatch
+):
+    """Nobody else writes events while the consumer does; if somebody did, nothing would be counted twice."""
+    events = [make_event() for _ in range(3)]
+    send(*events)
+    really_look, looks = store_module._unseen, 0
+
+    def look(candidates):
+        nonlocal looks
+        looks += 1
+        unseen = really_look(candidates)
+        if looks == 1:
+            other = threading.Thread(target=insert_alone, args=[events[1]])
+            other.start()
+            other.join()
+        return unseen
+
+    monkeypatch.setattr(store_module, "_unseen", look)
+    totals = drain()
+
+    assert (looks, totals.inserted, totals.duplicates, totals.dead) == (2, 2, 1, 0)
+    assert (Event.objects.count(), rolled_up()) == (3, 2)
+
+
+def insert_alone(event):
+    try:
+        with connection.cursor() as cursor, cursor.copy(store_module._COPY) as copy:
+            copy.write(store_module._lines([event]))
+    finally:
+        connections.close_all()
+
+
+def test_what_comes_next_is_claimed_in_the_transaction_before(send, make_event, settings, monkeypatch):
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    for _ in range(5):
+        send(*(make_event() for _ in range(10)))
+    claims = []
+    monkeypatch.setattr(queue, "claim", lambda really=queue.claim, **how: claims.append(1) or really(**how))
+
+    assert drain().batches == 5
+
+    assert len(claims) == 2  # the first batch, and the look that finds no more
+    assert Event.objects.count() == rolled_up() == 50
+    assert queue.depth().batches == 0
+
+
+def test_a_transaction_that_fails_leaves_what_was_claimed_ahead_untouched(
+    send, make_event, settings, monkeypatch
+):
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    for _ in range(2):
+        send(*(make_event() for _ in range(10)))
+    consumer = Consumer()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "finish", lambda claims: (_ for _ in ()).throw(RuntimeError("not now")))
+        work = Work(queue.claim())
+        assert consumer._process(work, Totals(), may_claim=True) is None
+
+    assert list(QueuedBatch.objects.order_by("id").values_list("deliveries", flat=True)) == [1, 0]
+
+
+def test_a_pause_gives_back_what_was_claimed_ahead(send, make_event, settings, monkeypatch):
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    for _ in range(3):
+        send(*(make_event() for _ in range(10)))
+    answers = iter([False, True])
+    monkeypatch.setattr(pausing, "is_paused", lambda: next(answers))
+
+    assert drain().batches == 1
+
+    waiting = QueuedBatch.objects.order_by("id")
+    assert list(waiting.values_list("deliveries", flat=True)) == [0, 0]
+    assert queue.is_due()
+
+
+def test_a_drain_that_ends_leaves_nothing_claimed(send, make_event, settings):
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    settings.TRAFFIC_DRAIN_SECONDS = 1e-9
+    for _ in range(3):
+        send(*(make_event() for _ in range(10)))
+    drain()
+    assert list(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 0, 0]

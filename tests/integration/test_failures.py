@@ -16,7 +16,7 @@ from gateway.queue import deliveries, parts, transactions
 from stats import breaker as breaker_module
 from stats import consumer as consumer_module
 from stats import dead_letters
-from stats.consumer import Consumer, Totals, drain
+from stats.consumer import Consumer, Totals, Work, drain
 from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -212,7 +212,7 @@ def test_a_batch_of_too_many_bytes_is_taken_apart(make_event, monkeypatch):
     bad = [*(f'"{number:030000}"' for number in range(10)), '"' + "x" * 200_000 + '"']
     queue.enqueue([(f"[{','.join([encode(make_event()).decode(), *bad])}]", 12)])
 
-    Consumer()._process(queue.claim(), Totals())
+    Consumer()._process(Work(queue.claim()), Totals(), may_claim=False)
 
     waiting = QueuedBatch.objects.order_by("id")
     assert [batch.events for batch in waiting] == [4, 3, 3, 1, 1]
@@ -269,13 +269,13 @@ def test_a_session_that_dies_ten_times_under_the_same_batch_makes_no_dead_letter
     outages = 0
     really_store = consumer_module.store
 
-    def store_in_a_dying_session(batch):
+    def store_in_a_dying_session(events, meanwhile):
         nonlocal outages
         outages += 1
         if outages <= 10:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return really_store(batch)
+        return really_store(events, meanwhile)
 
     monkeypatch.setattr(consumer_module, "store", store_in_a_dying_session)
     for _ in range(11):
@@ -387,7 +387,7 @@ def test_a_few_minutes_ahead_is_a_clock_and_counts(send, make_event):
     [
         ('[{"v": 2}]', "schema", "v: 2 is no known schema version"),
         ("[17]", "undecodable", "not a JSON object"),
-        ('[{"idempotent_id": "x"}]', "schema", "idempotent_id: "),
+        ('[{"idempotent_id": "x"}]', "schema", "timestamp: required, but missing"),
         ('[{"v": 1}', "undecodable", "batch is no JSON array"),
         ("\u2603 torn", "undecodable", "batch is no JSON array"),
         ('{"v": 1}', "undecodable", "batch is no JSON array"),

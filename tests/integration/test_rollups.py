@@ -225,3 +225,54 @@ def test_a_day_s_version_says_that_something_was_stored(send, make_event):
         versions.append(TrafficDay.objects.get().version)
 
     assert versions[1] > versions[0]
+
+
+def test_a_row_that_someone_else_wrote_meanwhile_is_read_again(send, make_event):
+    send(make_event(response_time=10.0))
+    drain()
+    row = PathStatsHourly.objects.get()
+    latency = estimator().latency(row.response_times)
+    latency.update([20.0])
+    PathStatsHourly.objects.update(response_times=latency.to_bytes(), requests=2)
+
+    send(make_event(response_time=30.0))
+    drain()
+
+    row = PathStatsHourly.objects.get()
+    assert estimator().latency(row.response_times).quantiles([0, 0.5, 1])[1].value == 20.0
+    assert row.requests == 3
+
+
+def test_a_row_that_was_removed_begins_anew(send, make_event):
+    send(make_event(response_time=10.0))
+    drain()
+    PathStatsHourly.objects.all().delete()
+
+    send(make_event(response_time=30.0))
+    drain()
+
+    assert estimator().latency(PathStatsHourly.objects.get().response_times).count == 1
+
+
+def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(send, make_event, monkeypatch):
+    for number in range(3):
+        send(make_event(response_time=float(number), client_ip_hash=client(number)))
+        drain()
+    really_finish, failures = queue.finish, 0
+
+    def finish(claims):
+        nonlocal failures
+        failures += 1
+        if failures <= 2:  # after everything was written
+            raise RuntimeError("no room")
+        really_finish(claims)
+
+    monkeypatch.setattr(queue, "finish", finish)
+    monkeypatch.setattr("gateway.conf.TrafficSettings.retry_delay", 0.0)
+    for number in range(3, 6):
+        send(make_event(response_time=float(number), client_ip_hash=client(number)))
+        for _ in range(5):
+            drain()
+
+    assert failures == 5
+    assert figures(PathStatsHourly.objects.get()) == exact(list(Event.objects.all())) == (6, 2.0, 5.0, 6)

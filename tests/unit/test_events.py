@@ -18,6 +18,7 @@ from gateway.events import (
     TrafficEvent,
     UndecodableEvent,
     decode,
+    decode_batch,
     encode,
     encode_batch,
     fields_of,
@@ -89,6 +90,7 @@ def test_an_event_comes_back_as_it_was(event):
 @given(st.lists(traffic_events(), max_size=5))
 def test_a_batch_comes_apart_into_what_it_was_made_of(batch):
     parts = [encode(event) for event in batch]
+    assert decode_batch(encode_batch(parts)) == decode_batch(encode_batch(parts).decode()) == batch
     assert split_batch(encode_batch(parts)) == parts
     assert split_batch(encode_batch(parts).decode()) == parts
 
@@ -126,7 +128,9 @@ def test_a_value_on_its_bound_is_taken(field, value):
     changes = {field: value}
     if field == "timestamp":
         changes["idempotent_id"] = f"{value}-0123abcd"
-    assert getattr(decode(encoded(**changes)), field) == value
+    payload = encoded(**changes)
+    assert getattr(decode(payload), field) == value
+    assert decode_batch(encode_batch([payload, payload])) == [decode(payload)] * 2
 
 
 @pytest.mark.parametrize(
@@ -179,6 +183,7 @@ def test_a_value_beyond_its_bound_names_its_field(field, value):
     assert caught.value.field == field
     assert str(caught.value).startswith(f"{field}: ")
     assert not isinstance(caught.value, UndecodableEvent)
+    assert decode_batch(encode_batch([encoded(), encoded(**{field: value}), encoded()])) is None
 
 
 REQUIRED = [name for name in FIELDS if name not in ("host", "user_agent", "response_bytes", "country", "v")]
@@ -208,6 +213,19 @@ def test_an_id_of_another_time_is_refused():
     with pytest.raises(InvalidEvent) as caught:
         decode(encoded(timestamp=1763900000001))
     assert caught.value.field == "idempotent_id"
+    assert decode_batch(encode_batch([encoded(), encoded(timestamp=1763900000001)])) is None
+
+
+def test_two_values_in_one_do_not_pass_for_two():
+    hashes = [FIELDS["client_ip_hash"] + "\n" + FIELDS["client_ip_hash"], ""]
+    assert decode_batch(encode_batch([encoded(client_ip_hash=value) for value in hashes])) is None
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"{}", b"[1]", b"[NaN]", b'["\\ud800"]', b"\xff", b"[[]]" * 9]
+)
+def test_what_is_no_array_of_events_is_no_batch_of_events(payload):
+    assert decode_batch(payload) is None
 
 
 @pytest.mark.parametrize("field", ["path", "route", "method", "request_id", "host", "user_agent"])

@@ -14,9 +14,9 @@ class KillerConfig(AppConfig):
 
         really_store = consumer.store
 
-        def store(events):
+        def store(events, meanwhile):
             if any(event.path.endswith(DEADLY) for event in events):
                 os.kill(os.getpid(), signal.SIGKILL)
-            return really_store(events)
+            return really_store(events, meanwhile)
 
         consumer.store = store
