@@ -2,7 +2,7 @@
 
 A delivery is counted and committed first (`queue.claim`). Then one transaction inserts the unseen events,
 rolls up just those, buries what never can be counted and deletes the batches: all of it or nothing. The same
-transaction counts the delivery of what comes next, which is sorted while PostgreSQL inserts.
+transaction counts the delivery of what comes next, which is sorted while PostgreSQL works.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import gc
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from django.db import Error, connections, transaction
 
@@ -57,16 +57,20 @@ class Work:
 
     def __init__(self, claims: Sequence[Claimed]) -> None:
         self.claims = claims
+        self._sorted: dict[int, triage.Sorted] = {}
 
     @cached_property
     def batches(self) -> dict[int, triage.Sorted]:
         """By the id of the batch."""
-        return {claimed.id: triage.sort(claimed) for claimed in self.claims}
+        return {claimed.id: self._sorted.get(claimed.id) or triage.sort(claimed) for claimed in self.claims}
 
-    def prepare(self) -> None:
-        """Sorts the batches before their turn. What that raises is raised again when it comes."""
-        with suppress(Exception):
-            _ = self.batches
+    def pieces(self) -> Iterator[Callable[[], None]]:
+        """The sorting of the batches, in pieces that may be done before their turn comes."""
+        return (partial(self._sort, claimed) for claimed in self.claims)
+
+    def _sort(self, claimed: Claimed) -> None:
+        with suppress(Exception):  # it is raised again when the batch has its turn
+            self._sorted[claimed.id] = triage.sort(claimed)
 
 
 @dataclass(slots=True)
@@ -211,7 +215,7 @@ def _count_once(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
             ahead = Work(claims)
         stored = store(
             [event for claimed in held for event in batches[claimed.id].events],
-            ahead.prepare if ahead else None,
+            list(ahead.pieces()) if ahead else [],
         )
         tallies = tally_up(held, batches, stored)
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
