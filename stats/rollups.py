@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
@@ -44,7 +43,9 @@ REPLACED = ("response_times", "clients", "p95", "distinct_clients")
 COLUMNS = (*ADDED, "response_time_min", "response_time_max", *REPLACED)
 TYPES = {
     "route": "text",
-    "hour": "timestamptz",
+    "kind": "text",
+    "summary": "bytea",
+    "hour": "bigint",
     "response_time_sum": "float8",
     "response_time_min": "float8",
     "response_time_max": "float8",
@@ -54,9 +55,11 @@ TYPES = {
     "distinct_clients": "float8",
 }
 
-# Who wrote the row last, and in which life of which server: after a failover to a server that lagged behind,
-# a transaction's number may come a second time.
-_VERSION = "concat(extract(epoch FROM pg_postmaster_start_time()), ' ', stats.xmin)"
+DIGITS = ("bigint", "float8")
+
+# Who writes now, and in which life of which server: after a failover to a server that lagged behind, a
+# transaction's number may come a second time.
+_WRITER = "SELECT pg_postmaster_start_time()::text, pg_current_xact_id()::xid::text::int8"
 _remembered = Remembered()
 
 
@@ -91,10 +94,11 @@ class Rollup:
 
         `events` are afterwards those to insert: what has no room has another route (`stats.route_cap`).
         """
+        self._server, self._transaction = execute(_WRITER, [])[0]
         routes = [event.route for event in events]
         hours = np.array([event.timestamp for event in events]) // HOUR_MS
         keys = _Keys(hours, routes)
-        known = _summaries(ROUTES, [*keys.distinct, *((hour, OTHER) for hour in keys.hours)])
+        known = self._summaries(ROUTES, [*keys.distinct, *((hour, OTHER) for hour in keys.hours)])
         refused = route_cap.refused(keys.as_they_came, known)
         if refused:
             events = [
@@ -106,7 +110,7 @@ class Rollup:
         by_hour = [(hour,) for hour in keys.hours]
         self._tables = [
             _Addition(ROUTES, keys.distinct, keys.places, known),
-            _Addition(TOTALS, by_hour, keys.hour_places, _summaries(TOTALS, by_hour)),
+            _Addition(TOTALS, by_hour, keys.hour_places, self._summaries(TOTALS, by_hour)),
         ]
         self._top_values = _TopValuesAddition(events, keys)
 
@@ -125,8 +129,25 @@ class Rollup:
     def write(self) -> None:
         """Writes it back. Raises django.db.Error."""
         for table in self._tables:
-            table.write()
+            for row, summaries in table.write():
+                _remembered.keep(row, (self._server, self._transaction), summaries)
         self._top_values.write()
+
+    def _summaries(self, table: Table, keys: Sequence[Key]) -> dict[Key, Summaries]:
+        """What the rows hold so far: those that this process wrote last, it remembers."""
+        found: dict[Key, Summaries] = {}
+        unknown: list[Key] = []
+        for *columns, written_in in _select(table, keys, "stats.xmin::text::int8"):
+            key = tuple(columns)
+            summaries = _remembered.take((table, key), (self._server, written_in))
+            if summaries is None:
+                unknown.append(key)
+            else:
+                found[key] = summaries
+        if unknown:
+            for *columns, response_times, clients in _select(table, unknown, "response_times, clients"):
+                found[tuple(columns)] = Summaries(*read(response_times, clients))
+        return found
 
 
 class _Keys:
@@ -156,12 +177,6 @@ class _Keys:
         return [self.distinct[place] for place in np.argsort(self._first).tolist()]
 
 
-@lru_cache(maxsize=64)
-def _datetime(hour: int) -> datetime:
-    """By hours since the epoch (UTC)."""
-    return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC)
-
-
 class _Addition:
     """To the rows of one table that has `COLUMNS`."""
 
@@ -170,6 +185,7 @@ class _Addition:
     ) -> None:
         """`places` says for each event which of the keys it belongs to; `known` what their rows hold."""
         self._table, self._keys, self._places, self._known = table, keys, places, known
+        self._new = estimator()
         self._groups: list[Group] = []
         self._summaries: list[Summaries] = []
         self._rows: list[tuple[Any, ...]] = []
@@ -182,11 +198,12 @@ class _Addition:
 
     def _add(self, number: int) -> None:
         key, group = self._keys[number], self._groups[number]
-        summaries = self._known.get(key) or _none()
+        summaries = self._known.get(key) or Summaries(self._new.latency(), self._new.clients())
         self._summaries.append(summaries)
-        self._rows.append((_datetime(key[0]), *key[1:], *_figures(group, summaries)))
+        self._rows.append((*key, *_figures(group, summaries)))
 
-    def write(self) -> None:
+    def write(self) -> Iterator[tuple[Hashable, Summaries]]:
+        """Writes the rows; each one's name and what it holds now."""
         columns = (*self._table.keys, *COLUMNS)
         changes = ", ".join(
             [
@@ -199,49 +216,39 @@ class _Addition:
         # Table and columns are the constants above: identifiers can't be parameters.
         sql = (
             f"INSERT INTO {self._table.name} AS stats ({', '.join(columns)})"  # noqa: S608
-            f" SELECT * FROM {_unnest(columns)} ON CONFLICT ({', '.join(self._table.keys)})"
-            f" DO UPDATE SET {changes} RETURNING {_VERSION}"
+            f" SELECT * FROM {_given(columns)} ON CONFLICT ({', '.join(self._table.keys)})"
+            f" DO UPDATE SET {changes}"
         )
-        versions = execute(sql, [list(column) for column in zip(*self._rows, strict=True)])
-        for key, summaries in zip(self._keys, self._summaries, strict=True):
-            _remembered.keep((self._table, key), versions[0][0], summaries)  # one statement, one version
-
-
-def _summaries(table: Table, keys: Sequence[Key]) -> dict[Key, Summaries]:
-    """What the rows hold so far: those that this process wrote last, it remembers."""
-    found: dict[Key, Summaries] = {}
-    unknown: list[Key] = []
-    for *key, version in _select(table, keys, _VERSION):
-        summaries = _remembered.take((table, tuple(key)), version)
-        if summaries is None:
-            unknown.append(tuple(key))
-        else:
-            found[tuple(key)] = summaries
-    if unknown:
-        for *key, response_times, clients in _select(table, unknown, "response_times, clients"):
-            found[tuple(key)] = Summaries(*read(response_times, clients))
-    return found
+        execute(sql, _arrays(columns, self._rows))
+        return zip(((self._table, key) for key in self._keys), self._summaries, strict=True)
 
 
 def _select(table: Table, keys: Sequence[Key], columns: str) -> list[tuple[Any, ...]]:
     """The rows of these keys: each its key, then `columns`."""
     others = "".join(f", {name}" for name in table.keys[1:])
-    hours, *rest = zip(*keys, strict=True)
     return execute(
         f"SELECT (extract(epoch FROM hour) / 3600)::int8{others}, {columns} FROM {table.name} AS stats"  # noqa: S608
-        f" JOIN {_unnest(table.keys)} USING ({', '.join(table.keys)})",
-        [[_datetime(hour) for hour in hours], *map(list, rest)],
+        f" JOIN {_given(table.keys)} USING ({', '.join(table.keys)})",
+        _arrays(table.keys, keys),
     )
 
 
-def _unnest(columns: Sequence[str]) -> str:
-    # In PostgreSQL's binary form (%b): as text, summaries are hexadecimal digits.
-    arrays = ", ".join(f"%b::{TYPES.get(name, 'bigint')}[]" for name in columns)
-    return f"unnest({arrays}) AS given ({', '.join(columns)})"
+def _given(columns: Sequence[str]) -> str:
+    """Rows that come as one array a column, for `_arrays`; the hour as hours since the epoch."""
+    # What is not written in digits comes in PostgreSQL's binary form (%b): summaries as text are hexadecimal.
+    types = [TYPES.get(name, "bigint") for name in columns]
+    arrays = ", ".join(f"{'%s' if kind in DIGITS else '%b'}::{kind}[]" for kind in types)
+    selected = ", ".join("to_timestamp(hour * 3600) AS hour" if name == "hour" else name for name in columns)
+    names = ", ".join(columns)
+    return f"(SELECT {selected} FROM unnest({arrays}) AS given ({names})) AS given"  # noqa: S608
 
 
-def _none() -> Summaries:
-    return Summaries(estimator().latency(), estimator().clients())
+def _arrays(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """The parameters of `_given`. Digits are joined here: psycopg takes ten times as long for each number."""
+    return [
+        f"{{{','.join(map(str, values))}}}" if TYPES.get(name, "bigint") in DIGITS else list(values)
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _figures(group: Group, summaries: Summaries) -> tuple[Any, ...]:
@@ -300,12 +307,12 @@ class _TopValuesAddition:
     def __init__(self, events: list[TrafficEvent], keys: _Keys) -> None:
         self._hours, self._places, self._events = keys.hours, keys.hour_places, events
         found = execute(
-            "SELECT (extract(epoch FROM hour) / 3600)::int8, kind, summary FROM stats_topvalueshourly"
-            " WHERE hour = ANY(%b)",
-            [list(map(_datetime, self._hours))],
+            "SELECT (extract(epoch FROM hour) / 3600)::int8, kind, summary FROM stats_topvalueshourly"  # noqa: S608
+            f" WHERE hour IN (SELECT hour FROM {_given(('hour',))})",
+            _arrays(("hour",), [(hour,) for hour in self._hours]),
         )
         self._known = {(hour, kind): summary for hour, kind, summary in found}
-        self._rows: list[tuple[datetime, str, int, bytes]] = []
+        self._rows: list[tuple[int, str, int, bytes]] = []
 
     def pieces(self) -> Iterator[Callable[[], None]]:
         yield self._part
@@ -326,15 +333,13 @@ class _TopValuesAddition:
         counts = Counter(KINDS[kind](self._by_hour[place]))
         summary = read_top_values(self._known.get((hour, kind), b""))
         summary.update(counts)
-        self._rows.append((_datetime(hour), kind, counts.total(), summary.to_bytes()))
+        self._rows.append((hour, kind, counts.total(), summary.to_bytes()))
 
     def write(self) -> None:
+        columns = ("hour", "kind", "requests", "summary")
         execute(
-            """
-            INSERT INTO stats_topvalueshourly AS stats (hour, kind, requests, summary)
-            SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::bigint[], %b::bytea[])
-            ON CONFLICT (hour, kind) DO UPDATE SET
-                requests = stats.requests + excluded.requests, summary = excluded.summary
-            """,
-            [list(column) for column in zip(*self._rows, strict=True)],
+            f"INSERT INTO stats_topvalueshourly AS stats ({', '.join(columns)})"  # noqa: S608
+            f" SELECT * FROM {_given(columns)} ON CONFLICT (hour, kind) DO UPDATE SET"
+            " requests = stats.requests + excluded.requests, summary = excluded.summary",
+            _arrays(columns, self._rows),
         )
