@@ -70,15 +70,18 @@ def look(*, or_idle: bool = False) -> bool:
 
 
 def ring() -> int:
-    """Rings for whoever wants to know whether that is heard: the doorbell's row in django-q2's queue.
+    """Rings for whoever wants to know whether that is heard: the row of the doorbell that waits.
 
-    Raises django.db.Error.
+    It may be one that waited already; 0 if it was answered just now. Raises django.db.Error.
     """
     connection = connections[conf.database]
     with deadline(connection, RING_SECONDS), transaction.atomic(using=conf.database):
         queue.ring()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT currval(pg_get_serial_sequence('django_q_ormq', 'id'))")
+            cursor.execute(
+                "SELECT coalesce(max(id), 0) FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp()",
+                [conf.queue.name],
+            )
             return int(cursor.fetchone()[0])
 
 

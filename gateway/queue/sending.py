@@ -16,7 +16,6 @@ from gateway.queue.transactions import bounded_transaction, execute, fetch
 
 _Item = TypeVar("_Item")
 
-MAX_DOORBELLS = 100  # that may wait at once
 ROWS_AT_ONCE = 1000  # of a statement
 
 
@@ -91,14 +90,15 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
 def ring() -> None:
     """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error.
 
-    Where many doorbells wait already nobody listens, and one more would only make the table grow.
+    Where one waits that nobody has answered yet, whoever answers it will find this transaction's batches, too,
+    since that takes longer than to commit them. If it once does not, the bell beside the worker notices within
+    a second.
     """
     waiting = fetch(
-        "SELECT count(*) FROM (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp()"
-        " LIMIT %s) AS doorbell",
-        [conf.queue.name, MAX_DOORBELLS],
+        "SELECT EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())",
+        [conf.queue.name],
     )
-    if waiting[0] < MAX_DOORBELLS:
+    if not waiting[0]:
         async_task(conf.consumer, task_name=conf.queue.name)
 
 

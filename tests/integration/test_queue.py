@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from gateway import queue
@@ -27,6 +29,17 @@ def test_events_leave_in_batches_of_at_most_a_hundred_with_one_doorbell(send, ma
     (bell,) = OrmQ.objects.all()
     assert bell.func() == "stats.tasks.consume"
     assert bell.key == "traffic-events"
+
+
+def test_a_doorbell_that_nobody_has_answered_yet_is_enough(send, make_event):
+    OrmQ.objects.all().delete()
+    for _ in range(3):
+        send(make_event())
+    assert OrmQ.objects.count() == 1
+
+    OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=60))  # as django-q2 does when it takes one
+    send(make_event())
+    assert OrmQ.objects.count() == 2
 
 
 def test_a_batch_is_readable_in_sql(send, make_event):
