@@ -90,9 +90,9 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
 def ring() -> None:
     """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error.
 
-    Where one waits that nobody has answered yet, whoever answers it will find this transaction's batches, too,
-    since that takes longer than to commit them. If it once does not, the bell beside the worker notices within
-    a second.
+    Where one waits that nobody has answered yet, whoever answers it will find this transaction's batches,
+    too, since that takes longer than to commit them. If it once does not, the bell beside the worker notices
+    within a second.
     """
     waiting = fetch(
         "SELECT EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())",
