@@ -240,7 +240,7 @@ def _count_once(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
         held = queue.hold(work.claims)
         if not held:
             return Counted(is_ours=False)
-        if may_claim and (claims := queue.claim_ahead()):
+        if may_claim and (claims := queue.claim_ahead(held)):
             ahead = Work(claims)
         stored = store(
             [event for claimed in held for event in batches[claimed.id].events],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
@@ -21,6 +21,7 @@ from gateway.queue.transactions import (
 )
 
 CANDIDATES = 200  # rows a claim looks at
+OVERTAKING = timedelta(seconds=10)  # by which a sender's transaction may commit after one that began later
 CLAIM_BYTES = 32_000_000  # payload that is claimed together at most: `events` is only what its sender said
 
 
@@ -57,22 +58,27 @@ def claim(*, probe: bool = False) -> list[Claimed]:
         return _claim(cursor, probe=probe)
 
 
-def claim_ahead() -> list[Claimed]:
-    """As `claim`, in the transaction that works on other batches: it is to be committed before these are
+def claim_ahead(current: Sequence[Claimed]) -> list[Claimed]:
+    """As `claim`, in the transaction that works on `current`: it is to be committed before the batches are
     worked on, and costs no transaction of its own. Raises django.db.Error.
+
+    Looks behind the current ones only, as far as they are whole: what was before them is done, and entries of
+    done batches stay in the index for as long as anybody's snapshot could see them. `claim` looks at all.
     """
+    since = max(claimed.created_at for claimed in current) - OVERTAKING
+    is_first = all(claimed.deliveries == 1 for claimed in current)
     with connections[conf.database].cursor() as cursor:
-        return _claim(cursor, probe=False)
+        return _claim(cursor, since=since if is_first else None)
 
 
-def _claim(cursor: CursorWrapper, *, probe: bool) -> list[Claimed]:
+def _claim(cursor: CursorWrapper, *, probe: bool = False, since: datetime | None = None) -> list[Claimed]:
     cursor.execute(
         """
         SELECT id, events, octet_length(payload), deliveries > 0 FROM gateway_queuedbatch
-        WHERE visible_at <= clock_timestamp()
+        WHERE visible_at <= clock_timestamp() AND visible_at >= coalesce(%s, '-infinity'::timestamptz)
         ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
         """,
-        [probe, 1 if probe else CANDIDATES],
+        [since, probe, 1 if probe else CANDIDATES],
     )
     chosen = _choose(cursor.fetchall(), conf.transaction_events)
     if not chosen:
