@@ -18,9 +18,8 @@ class Migration(migrations.Migration):
     Summaries are dense already, and to try to compress them each time is lost labour (EXTERNAL). An UPDATE that
     changes no indexed column and finds room on its page touches no index (HOT): so the number of requests is
     in none, half of each page stays free, and of a row with large summaries only pointers to them stay in it.
-    Otherwise each version of a row would leave an entry in each
-    index, which all later ones have to pass for as long as somebody's snapshot needs them: ten minutes of
-    a dump made the consumer several times slower.
+    Otherwise each version of a row leaves an entry in each index, which all later ones have to pass for as long
+    as somebody's snapshot (a dump, a forgotten session) might need them.
     """
 
     dependencies = [("stats", "0005_routes_in_indexes")]
