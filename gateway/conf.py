@@ -195,7 +195,7 @@ class TrafficSettings:
     @property
     def transaction_events(self) -> int:
         """`TRAFFIC_TRANSACTION_EVENTS`: events one transaction of the consumer stores at most."""
-        return int(self._get("TRAFFIC_TRANSACTION_EVENTS", 5_000))
+        return int(self._get("TRAFFIC_TRANSACTION_EVENTS", 10_000))
 
     @property
     def routes_per_hour(self) -> int:

@@ -41,9 +41,8 @@ class Columns:
         self.sizes = np.array([event.response_bytes for event in events], dtype=np.int64)
         self.clients = parse_hashes([event.client_ip_hash for event in events])
 
-    def grouped(self, places: Sequence[int], count: int) -> list[Group]:
+    def grouped(self, numbers: NDArray[np.int64], count: int) -> list[Group]:
         """The events in `count` groups, by the number of each one's group; none may be empty."""
-        numbers: NDArray[np.int64] = np.array(places, dtype=np.int64)
         order = np.argsort(numbers, kind="stable")
         starts = np.searchsorted(numbers[order], np.arange(count))
         ends = [*starts[1:].tolist(), len(numbers)]

@@ -2,7 +2,7 @@
 
 A delivery is counted and committed first (`queue.claim`). Then one transaction inserts the unseen events,
 rolls up just those, buries what never can be counted and deletes the batches: all of it or nothing. The same
-transaction counts the delivery of what comes next, which is sorted while PostgreSQL inserts.
+transaction counts the delivery of what comes next, which is sorted while PostgreSQL works.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import gc
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from django.db import Error, connections, transaction
 
@@ -35,6 +35,9 @@ from stats.tally import tally_up
 logger = logging.getLogger(__name__)
 
 TRIES = 3  # of a transaction that deadlocked or failed to serialize
+LOOK_SECONDS = 0.2  # between two looks while events keep coming
+QUIET_SECONDS = 0.5  # without events, and the next doorbell is waited for
+ATTEND_SECONDS = 2.0  # one task; a worker that is to stop ends its task first
 GIVE_BACK_SECONDS = 1.0  # a batch's rest after the environment failed it
 
 
@@ -57,16 +60,20 @@ class Work:
 
     def __init__(self, claims: Sequence[Claimed]) -> None:
         self.claims = claims
+        self._sorted: dict[int, triage.Sorted] = {}
 
     @cached_property
     def batches(self) -> dict[int, triage.Sorted]:
         """By the id of the batch."""
-        return {claimed.id: triage.sort(claimed) for claimed in self.claims}
+        return {claimed.id: self._sorted.get(claimed.id) or triage.sort(claimed) for claimed in self.claims}
 
-    def prepare(self) -> None:
-        """Sorts the batches before their turn. What that raises is raised again when it comes."""
-        with suppress(Exception):
-            _ = self.batches
+    def pieces(self) -> Iterator[Callable[[], None]]:
+        """The sorting of the batches, in pieces that may be done before their turn comes."""
+        return (partial(self._sort, claimed) for claimed in self.claims)
+
+    def _sort(self, claimed: Claimed) -> None:
+        with suppress(Exception):  # it is raised again when the batch has its turn
+            self._sorted[claimed.id] = triage.sort(claimed)
 
 
 @dataclass(slots=True)
@@ -76,35 +83,61 @@ class Consumer:
     breaker: Breaker = field(default_factory=Breaker)
     # Deliveries the environment failed and that could not be given back, since it was away.
     owed: list[tuple[Sequence[Claimed], str]] = field(default_factory=list)
+    _ahead: Work | None = None
 
-    def drain(self) -> Totals:
-        """Works on all that is due, for `TRAFFIC_DRAIN_SECONDS` at most; rings if more is left."""
+    def drain(self, *, attend: bool = False) -> Totals:
+        """Works on all that is due, for `TRAFFIC_DRAIN_SECONDS` at most; rings if more is left.
+
+        If it is to `attend`, it goes on looking while events keep coming: one transaction every
+        `LOOK_SECONDS` costs a fraction of one for each hand-over, with a doorbell each.
+        """
         totals = Totals()
-        ends_at = time.monotonic() + conf.drain_seconds
+        self._ahead = None
         try:
             self._settle_debts()
             heartbeat.beat()
             partitions.ensure_ahead(datetime.now(UTC))
-            work: Work | None = None
-            while work is not None or time.monotonic() < ends_at:
-                if pausing.is_paused() or not self.breaker.load():
-                    if work is not None:
-                        queue.give_back(work.claims, "claimed ahead", delay=0)
-                    return totals
-                if work is None:
-                    claims = queue.claim(probe=self.breaker.is_open)
-                    if not claims:
-                        return totals
-                    work = Work(claims)
-                may_claim = not self.breaker.is_open and time.monotonic() < ends_at
-                work = self._process(work, totals, may_claim=may_claim)
-            queue.ring()
+            if self._drain(totals, ATTEND_SECONDS if attend else 0.0):
+                queue.ring()
         except (EnvironmentFailed, Error, OSError) as error:
             connections[conf.database].close()
+            if self._ahead is not None:
+                self.owed.append((self._ahead.claims, "claimed ahead"))
             if not isinstance(error, EnvironmentFailed) and not is_environment(error):
                 raise
             logger.warning("Drain ended early, nothing is lost: %s", one_line(error))
         return totals
+
+    def _drain(self, totals: Totals, attend_seconds: float) -> bool:
+        """Whether there may be more to do."""
+        started_at = time.monotonic()
+        ends_at = started_at + conf.drain_seconds
+        found_at = float("-inf")
+        while self._ahead is not None or time.monotonic() < ends_at:
+            if pausing.is_paused() or not self.breaker.load():
+                if self._ahead is not None:
+                    queue.give_back(self._ahead.claims, "claimed ahead", delay=0)
+                return False
+            work = self._next()
+            now = time.monotonic()
+            if work is not None:
+                found_at = now
+                may_claim = not self.breaker.is_open and now < ends_at
+                self._ahead = self._process(work, totals, may_claim=may_claim)
+            elif now - found_at >= QUIET_SECONDS or not attend_seconds:
+                return False
+            elif now - started_at >= attend_seconds:
+                return True
+            else:
+                time.sleep(LOOK_SECONDS)
+        return True
+
+    def _next(self) -> Work | None:
+        """What was claimed ahead, or else what is due."""
+        work, self._ahead = self._ahead, None
+        if work is None and (claims := queue.claim(probe=self.breaker.is_open)):
+            work = Work(claims)
+        return work
 
     def _settle_debts(self) -> None:
         while self.owed:
@@ -211,7 +244,7 @@ def _count_once(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
             ahead = Work(claims)
         stored = store(
             [event for claimed in held for event in batches[claimed.id].events],
-            ahead.prepare if ahead else None,
+            list(ahead.pieces()) if ahead else [],
         )
         tallies = tally_up(held, batches, stored)
         dead_letters.bury([failure for tally in tallies for failure in tally.failures])
@@ -245,7 +278,7 @@ def _spare_the_garbage_collector() -> None:
     gc.freeze()
 
 
-def drain() -> Totals:
+def drain(*, attend: bool = False) -> Totals:
     """Drains the queue with what this process remembers. Raises what is no fault of the environment."""
     _spare_the_garbage_collector()
-    return _consumer.drain()
+    return _consumer.drain(attend=attend)

@@ -8,12 +8,14 @@ added by the database; the summaries are read, updated and written back, which t
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gateway.events import TrafficEvent
 from stats import route_cap
@@ -41,7 +43,9 @@ REPLACED = ("response_times", "clients", "p95", "distinct_clients")
 COLUMNS = (*ADDED, "response_time_min", "response_time_max", *REPLACED)
 TYPES = {
     "route": "text",
-    "hour": "timestamptz",
+    "kind": "text",
+    "summary": "bytea",
+    "hour": "bigint",
     "response_time_sum": "float8",
     "response_time_min": "float8",
     "response_time_max": "float8",
@@ -51,7 +55,11 @@ TYPES = {
     "distinct_clients": "float8",
 }
 
-_VERSION = "stats.xmin::text::int8"
+DIGITS = ("bigint", "float8")
+
+# Who writes now, and in which life of which server: after a failover to a server that lagged behind, a
+# transaction's number may come a second time.
+_WRITER = "SELECT pg_postmaster_start_time()::text, pg_current_xact_id()::xid::text::int8"
 _remembered = Remembered()
 
 
@@ -65,89 +73,137 @@ class Table(NamedTuple):
 ROUTES = Table("stats_pathstatshourly", ("hour", "route"))
 TOTALS = Table("stats_totalshourly", ("hour",))
 
-# The field whose values are counted.
-KINDS = {
-    TopValues.Kind.CLIENT: attrgetter("client_ip_hash"),
-    TopValues.Kind.USER_AGENT: attrgetter("user_agent"),
-    TopValues.Kind.COUNTRY: attrgetter("country"),
-    TopValues.Kind.METHOD: attrgetter("method"),
-    TopValues.Kind.STATUS: attrgetter("status"),
+KINDS: dict[TopValues.Kind, Callable[[Sequence[TrafficEvent]], list[Any]]] = {
+    TopValues.Kind.CLIENT: lambda events: [event.client_ip_hash for event in events],
+    TopValues.Kind.USER_AGENT: lambda events: [event.user_agent for event in events],
+    TopValues.Kind.COUNTRY: lambda events: [event.country for event in events],
+    TopValues.Kind.METHOD: lambda events: [event.method for event in events],
+    TopValues.Kind.STATUS: lambda events: [event.status for event in events],
 }
 
 
 class Rollup:
     """What some events, that are being inserted, add to the rows of their hours.
 
-    In three steps, of which the middle one needs no database, and may be done while it works on something
-    else. All in one transaction.
+    In three steps, of which the middle one, `pieces`, is done while PostgreSQL works on something else. All
+    in one transaction.
     """
 
-    def __init__(self, events: Sequence[TrafficEvent]) -> None:
+    def __init__(self, events: list[TrafficEvent]) -> None:
         """Reads what the rows hold so far. Raises django.db.Error.
 
         `events` are afterwards those to insert: what has no room has another route (`stats.route_cap`).
         """
-        # Pairs are made on the way only: thousands of tuples at a time would set off the garbage collector.
-        hours = [event.timestamp // HOUR_MS for event in events]
+        self._server, self._transaction = execute(_WRITER, [])[0]
         routes = [event.route for event in events]
-        keys = dict.fromkeys(zip(hours, routes, strict=True))
-        known = _summaries(ROUTES, [*keys, *{(hour, OTHER) for hour in hours}])
-        refused = route_cap.refused(keys, known)
+        hours = np.array([event.timestamp for event in events]) // HOUR_MS
+        keys = _Keys(hours, routes)
+        known = self._summaries(ROUTES, [*keys.distinct, *((hour, OTHER) for hour in keys.hours)])
+        refused = route_cap.refused(keys.as_they_came, known)
         if refused:
             events = [
                 route_cap.capped(event) if (hour, event.route) in refused else event
-                for hour, event in zip(hours, events, strict=True)
+                for hour, event in zip(hours.tolist(), events, strict=True)
             ]
-            routes = [event.route for event in events]
+            keys = _Keys(hours, [event.route for event in events])
         self.events = events
-        known_hours = _summaries(TOTALS, [(hour,) for hour in set(hours)])
+        by_hour = [(hour,) for hour in keys.hours]
         self._tables = [
-            _Addition(ROUTES, lambda: zip(hours, routes, strict=True), known),
-            _Addition(TOTALS, lambda: zip(hours), known_hours),
+            _Addition(ROUTES, keys.distinct, keys.places, known),
+            _Addition(TOTALS, by_hour, keys.hour_places, self._summaries(TOTALS, by_hour)),
         ]
-        self._top_values = _TopValuesAddition(events, hours)
+        self._top_values = _TopValuesAddition(events, keys)
 
-    def calculate(self) -> None:
-        """Adds the events to that."""
+    def pieces(self) -> Iterator[Callable[[], None]]:
+        """The sums, in pieces of work that are to be done in this order, none of which needs the database."""
+        yield self._group
+        for table in self._tables:
+            yield from table.pieces()
+        yield from self._top_values.pieces()
+
+    def _group(self) -> None:
         columns = Columns(self.events)
         for table in self._tables:
-            table.calculate(columns)
-        self._top_values.calculate()
+            table.group(columns)
 
     def write(self) -> None:
         """Writes it back. Raises django.db.Error."""
         for table in self._tables:
-            table.write()
+            for row, summaries in table.write():
+                _remembered.keep(row, (self._server, self._transaction), summaries)
         self._top_values.write()
 
+    def _summaries(self, table: Table, keys: Sequence[Key]) -> dict[Key, Summaries]:
+        """What the rows hold so far: those that this process wrote last, it remembers."""
+        found: dict[Key, Summaries] = {}
+        unknown: list[Key] = []
+        for *columns, written_in in _select(table, keys, "stats.xmin::text::int8"):
+            key = tuple(columns)
+            summaries = _remembered.take((table, key), (self._server, written_in))
+            if summaries is None:
+                unknown.append(key)
+            else:
+                found[key] = summaries
+        if unknown:
+            for *columns, response_times, clients in _select(table, unknown, "response_times, clients"):
+                found[tuple(columns)] = Summaries(*read(response_times, clients))
+        return found
 
-def _datetime(hour: int) -> datetime:
-    """By hours since the epoch (UTC)."""
-    return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC)
+
+class _Keys:
+    """Which hour, and which route and hour, each event belongs to: by its place among the distinct ones.
+
+    As numbers: thousands of tuples take longer, and set off the garbage collector.
+    """
+
+    def __init__(self, hours: NDArray[np.int64], routes: Sequence[str]) -> None:
+        distinct_hours, self.hour_places = np.unique(hours, return_inverse=True)
+        self.hours: list[int] = distinct_hours.tolist()
+        # In this order, so that two writers could never wait for each other.
+        names = sorted(set(routes))
+        numbers = {name: number for number, name in enumerate(names)}
+        route_places = np.array([numbers[route] for route in routes])
+        pairs, first, self.places = np.unique(
+            self.hour_places * len(names) + route_places, return_index=True, return_inverse=True
+        )
+        self.distinct: list[Key] = [
+            (self.hours[pair // len(names)], names[pair % len(names)]) for pair in pairs.tolist()
+        ]
+        self._first = first
+
+    @property
+    def as_they_came(self) -> list[Key]:
+        """The distinct ones by their first event."""
+        return [self.distinct[place] for place in np.argsort(self._first).tolist()]
 
 
 class _Addition:
     """To the rows of one table that has `COLUMNS`."""
 
     def __init__(
-        self, table: Table, keys: Callable[[], Iterable[Key]], known: Mapping[Key, Summaries]
+        self, table: Table, keys: Sequence[Key], places: NDArray[np.int64], known: Mapping[Key, Summaries]
     ) -> None:
-        """`keys` gives each event's."""
-        self._table, self._known = table, known
-        # In the order of their keys, so that two writers could never wait for each other.
-        self._places = {key: place for place, key in enumerate(sorted(set(keys())))}
-        self._places_of_events = [self._places[key] for key in keys()]
+        """`places` says for each event which of the keys it belongs to; `known` what their rows hold."""
+        self._table, self._keys, self._places, self._known = table, keys, places, known
+        self._new = estimator()
+        self._groups: list[Group] = []
         self._summaries: list[Summaries] = []
         self._rows: list[tuple[Any, ...]] = []
 
-    def calculate(self, columns: Columns) -> None:
-        groups = columns.grouped(self._places_of_events, len(self._places))
-        for key, group in zip(self._places, groups, strict=True):
-            summaries = self._known.get(key) or _none()
-            self._summaries.append(summaries)
-            self._rows.append((_datetime(key[0]), *key[1:], *_figures(group, summaries)))
+    def group(self, columns: Columns) -> None:
+        self._groups = columns.grouped(self._places, len(self._keys))
 
-    def write(self) -> None:
+    def pieces(self) -> Iterator[Callable[[], None]]:
+        return (partial(self._add, number) for number in range(len(self._keys)))
+
+    def _add(self, number: int) -> None:
+        key, group = self._keys[number], self._groups[number]
+        summaries = self._known.get(key) or Summaries(self._new.latency(), self._new.clients())
+        self._summaries.append(summaries)
+        self._rows.append((*key, *_figures(group, summaries)))
+
+    def write(self) -> Iterator[tuple[Hashable, Summaries]]:
+        """Writes the rows; each one's name and what it holds now."""
         columns = (*self._table.keys, *COLUMNS)
         changes = ", ".join(
             [
@@ -160,49 +216,39 @@ class _Addition:
         # Table and columns are the constants above: identifiers can't be parameters.
         sql = (
             f"INSERT INTO {self._table.name} AS stats ({', '.join(columns)})"  # noqa: S608
-            f" SELECT * FROM {_unnest(columns)} ON CONFLICT ({', '.join(self._table.keys)})"
-            f" DO UPDATE SET {changes} RETURNING {_VERSION}"
+            f" SELECT * FROM {_given(columns)} ON CONFLICT ({', '.join(self._table.keys)})"
+            f" DO UPDATE SET {changes}"
         )
-        versions = execute(sql, [list(column) for column in zip(*self._rows, strict=True)])
-        for key, summaries in zip(self._places, self._summaries, strict=True):
-            _remembered.keep((self._table, key), versions[0][0], summaries)  # one statement, one version
-
-
-def _summaries(table: Table, keys: Sequence[Key]) -> dict[Key, Summaries]:
-    """What the rows hold so far: those that this process wrote last, it remembers."""
-    found: dict[Key, Summaries] = {}
-    unknown: list[Key] = []
-    for *key, version in _select(table, keys, _VERSION):
-        summaries = _remembered.take((table, tuple(key)), version)
-        if summaries is None:
-            unknown.append(tuple(key))
-        else:
-            found[tuple(key)] = summaries
-    if unknown:
-        for *key, response_times, clients in _select(table, unknown, "response_times, clients"):
-            found[tuple(key)] = Summaries(*read(response_times, clients))
-    return found
+        execute(sql, _arrays(columns, self._rows))
+        return zip(((self._table, key) for key in self._keys), self._summaries, strict=True)
 
 
 def _select(table: Table, keys: Sequence[Key], columns: str) -> list[tuple[Any, ...]]:
     """The rows of these keys: each its key, then `columns`."""
     others = "".join(f", {name}" for name in table.keys[1:])
-    hours, *rest = zip(*keys, strict=True)
     return execute(
         f"SELECT (extract(epoch FROM hour) / 3600)::int8{others}, {columns} FROM {table.name} AS stats"  # noqa: S608
-        f" JOIN {_unnest(table.keys)} USING ({', '.join(table.keys)})",
-        [[_datetime(hour) for hour in hours], *map(list, rest)],
+        f" JOIN {_given(table.keys)} USING ({', '.join(table.keys)})",
+        _arrays(table.keys, keys),
     )
 
 
-def _unnest(columns: Sequence[str]) -> str:
-    # In PostgreSQL's binary form (%b): as text, summaries are hexadecimal digits.
-    arrays = ", ".join(f"%b::{TYPES.get(name, 'bigint')}[]" for name in columns)
-    return f"unnest({arrays}) AS given ({', '.join(columns)})"
+def _given(columns: Sequence[str]) -> str:
+    """Rows that come as one array a column, for `_arrays`; the hour as hours since the epoch."""
+    # What is not written in digits comes in PostgreSQL's binary form (%b): summaries as text are hexadecimal.
+    types = [TYPES.get(name, "bigint") for name in columns]
+    arrays = ", ".join(f"{'%s' if kind in DIGITS else '%b'}::{kind}[]" for kind in types)
+    selected = ", ".join("to_timestamp(hour * 3600) AS hour" if name == "hour" else name for name in columns)
+    names = ", ".join(columns)
+    return f"(SELECT {selected} FROM unnest({arrays}) AS given ({names})) AS given"  # noqa: S608
 
 
-def _none() -> Summaries:
-    return Summaries(estimator().latency(), estimator().clients())
+def _arrays(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """The parameters of `_given`. Digits are joined here: psycopg takes ten times as long for each number."""
+    return [
+        f"{{{','.join(map(str, values))}}}" if TYPES.get(name, "bigint") in DIGITS else list(values)
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _figures(group: Group, summaries: Summaries) -> tuple[Any, ...]:
@@ -258,32 +304,42 @@ def _clients_unknown() -> ClientSummary:
 class _TopValuesAddition:
     """To the rows of frequent values."""
 
-    def __init__(self, events: Sequence[TrafficEvent], hours: Sequence[int]) -> None:
-        self._by_hour: dict[int, list[TrafficEvent]] = defaultdict(list)
-        for hour, event in zip(hours, events, strict=True):
-            self._by_hour[hour].append(event)
+    def __init__(self, events: list[TrafficEvent], keys: _Keys) -> None:
+        self._hours, self._places, self._events = keys.hours, keys.hour_places, events
         found = execute(
-            "SELECT (extract(epoch FROM hour) / 3600)::int8, kind, summary FROM stats_topvalueshourly"
-            " WHERE hour = ANY(%b)",
-            [[_datetime(hour) for hour in self._by_hour]],
+            "SELECT (extract(epoch FROM hour) / 3600)::int8, kind, summary FROM stats_topvalueshourly"  # noqa: S608
+            f" WHERE hour IN (SELECT hour FROM {_given(('hour',))})",
+            _arrays(("hour",), [(hour,) for hour in self._hours]),
         )
         self._known = {(hour, kind): summary for hour, kind, summary in found}
-        self._rows: list[tuple[datetime, str, int, bytes]] = []
+        self._rows: list[tuple[int, str, int, bytes]] = []
 
-    def calculate(self) -> None:
-        for hour, kind in product(sorted(self._by_hour), sorted(KINDS)):
-            counts = Counter(map(KINDS[kind], self._by_hour[hour]))
-            summary = read_top_values(self._known.get((hour, kind), b""))
-            summary.update({str(value): count for value, count in counts.items()})
-            self._rows.append((_datetime(hour), kind, counts.total(), summary.to_bytes()))
+    def pieces(self) -> Iterator[Callable[[], None]]:
+        yield self._part
+        for place, kind in product(range(len(self._hours)), sorted(KINDS)):
+            yield partial(self._add, place, kind)
+
+    def _part(self) -> None:
+        self._by_hour: list[list[TrafficEvent]]
+        if len(self._hours) == 1:
+            self._by_hour = [self._events]
+            return
+        self._by_hour = [[] for _ in self._hours]
+        for place, event in zip(self._places.tolist(), self._events, strict=True):
+            self._by_hour[place].append(event)
+
+    def _add(self, place: int, kind: TopValues.Kind) -> None:
+        hour = self._hours[place]
+        counts = Counter(KINDS[kind](self._by_hour[place]))
+        summary = read_top_values(self._known.get((hour, kind), b""))
+        summary.update(counts)
+        self._rows.append((hour, kind, counts.total(), summary.to_bytes()))
 
     def write(self) -> None:
+        columns = ("hour", "kind", "requests", "summary")
         execute(
-            """
-            INSERT INTO stats_topvalueshourly AS stats (hour, kind, requests, summary)
-            SELECT * FROM unnest(%b::timestamptz[], %b::text[], %b::bigint[], %b::bytea[])
-            ON CONFLICT (hour, kind) DO UPDATE SET
-                requests = stats.requests + excluded.requests, summary = excluded.summary
-            """,
-            [list(column) for column in zip(*self._rows, strict=True)],
+            f"INSERT INTO stats_topvalueshourly AS stats ({', '.join(columns)})"  # noqa: S608
+            f" SELECT * FROM {_given(columns)} ON CONFLICT (hour, kind) DO UPDATE SET"
+            " requests = stats.requests + excluded.requests, summary = excluded.summary",
+            _arrays(columns, self._rows),
         )

@@ -8,16 +8,15 @@ which writes rows many at a time: INSERT … ON CONFLICT DO NOTHING takes twice 
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from typing import Any
+from itertools import islice
 
-import psycopg
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.copy import LibpqWriter
 
 from gateway.conf import conf
 from gateway.events import TrafficEvent
@@ -25,7 +24,9 @@ from stats import days
 from stats.partitions import day_of, days_of
 from stats.rollups import Rollup
 
-COPIED_AT_ONCE = 1_000  # events; PostgreSQL works on these while the next ones are written
+Piece = Callable[[], object]  # of work, for about a millisecond at most
+
+SENT_AT_ONCE = 100  # events; a fraction of a millisecond to write, and less than a socket's buffer
 
 FIELDS = (
     *("idempotent_id", "timestamp", "path", "route", "method", "status", "response_time"),
@@ -55,11 +56,11 @@ class Stored:
     late: Sequence[TrafficEvent] = ()  # of a day whose events were dropped
 
 
-def store(events: Sequence[TrafficEvent], meanwhile: Callable[[], None] | None = None) -> Stored:
+def store(events: Sequence[TrafficEvent], beside: Sequence[Piece] = ()) -> Stored:
     """Inserts the unseen ones and rolls them up, in the caller's transaction. Raises django.db.Error.
 
-    `meanwhile` is called while PostgreSQL inserts, if there is anything to insert; it must not use the
-    database.
+    `beside` is done while PostgreSQL inserts, if there is anything to insert; it must neither use the
+    database nor raise.
     Another writer of the same events makes it fail by their primary key. The consumer tries again, and then
     finds them stored.
     """
@@ -72,22 +73,11 @@ def store(events: Sequence[TrafficEvent], meanwhile: Callable[[], None] | None =
         return Stored(set(), late=late)
     unseen = _unseen(countable)
     if unseen:
-        _count(list(unseen.values()), meanwhile)
+        rollup = Rollup(list(unseen.values()))
+        _insert(rollup.events, [*rollup.pieces(), *beside])
+        rollup.write()
     collisions = [] if len(unseen) == len(countable) else _collisions(countable)
     return Stored(set(unseen), collisions, late)
-
-
-def _count(events: Sequence[TrafficEvent], meanwhile: Callable[[], None] | None) -> None:
-    """Inserts events that are not stored yet, and rolls them up."""
-    rollup = Rollup(events)
-    inserting = _insert(rollup.events)
-    try:
-        rollup.calculate()
-        if meanwhile is not None:
-            meanwhile()
-    finally:
-        inserting.result()
-    rollup.write()
 
 
 def _parted(
@@ -100,9 +90,9 @@ def _parted(
 
 def _unseen(events: Sequence[TrafficEvent]) -> dict[str, TrafficEvent]:
     """Those that are not stored yet, by id: of events that share one, the first."""
-    first: dict[str, TrafficEvent] = {}
-    for event in events:
-        first.setdefault(event.idempotent_id, event)
+    first = {event.idempotent_id: event for event in events}
+    if len(first) < len(events):  # of those that share an id the last one is there
+        first.update((event.idempotent_id, event) for event in reversed(events))
     with connections[conf.database].cursor() as cursor:
         cursor.execute(_STORED, [min(first), max(first), ",".join(first)])
         for row in cursor.fetchall():
@@ -110,28 +100,24 @@ def _unseen(events: Sequence[TrafficEvent]) -> dict[str, TrafficEvent]:
     return first
 
 
-def _insert(events: Sequence[TrafficEvent]) -> Future[None]:
-    """Begins to insert them; whoever asks for the result waits for the end. Raises django.db.Error.
+def _insert(events: Sequence[TrafficEvent], pieces: Sequence[Piece]) -> None:
+    """Inserts them, and does the pieces of work meanwhile: PostgreSQL and Python both have enough to do.
 
-    In a thread, so that the events are rolled up meanwhile: PostgreSQL and Python each have work to do.
+    Not in threads, which would wait for each other: a little is sent, then a little done.
     """
     connection = connections[conf.database]
     connection.ensure_connection()
-    return _thread().submit(_copy, connection, connection.connection, events)
-
-
-def _copy(
-    wrapper: BaseDatabaseWrapper, connection: psycopg.Connection[Any], events: Sequence[TrafficEvent]
-) -> None:
-    # Not a cursor of Django's, whose connections belong to one thread.
-    with wrapper.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for start in range(0, len(events), COPIED_AT_ONCE):
-            copy.write(_lines(events[start : start + COPIED_AT_ONCE]))
-
-
-@lru_cache(maxsize=1)
-def _thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="tallygate-copy")
+    waiting = iter(pieces)
+    share = math.ceil(len(pieces) / math.ceil(len(events) / SENT_AT_ONCE))
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        # What PostgreSQL can't take yet stays in libpq's buffer until the next lines push it on, and at last
+        # the end: waiting for it is what should not be.
+        writer = LibpqWriter(cursor, flush_threshold=sys.maxsize)
+        with cursor.copy(_COPY, writer=writer) as copy:
+            for start in range(0, len(events), SENT_AT_ONCE):
+                copy.write(_lines(events[start : start + SENT_AT_ONCE]))
+                for piece in islice(waiting, share):
+                    piece()
 
 
 def _lines(events: Sequence[TrafficEvent]) -> str:

@@ -6,7 +6,7 @@ logger = logging.getLogger(__name__)
 
 
 def consume() -> None:
-    """Answers the doorbell: drains all that is due.
+    """Answers the doorbell: drains all that is due, and what comes while it works.
 
     A failure is logged and not raised: django-q2 would keep a row for each one, once a second while the
     cause lasts. The batches are still in the queue and the bell rings again.
@@ -14,7 +14,7 @@ def consume() -> None:
     try:
         from stats.consumer import drain
 
-        drain()
+        drain(attend=True)
     except Exception:
         logger.exception("Consumer failed; what is due stays in the queue")
 

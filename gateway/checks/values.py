@@ -30,7 +30,7 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_LEASE": (float, 0.1, 3600),
     "TRAFFIC_RETRY_DELAY": (float, 0.01, 3600),
     "TRAFFIC_DRAIN_SECONDS": (float, 0.1, 3600),
-    "TRAFFIC_TRANSACTION_EVENTS": (int, 1, 1_000_000),
+    "TRAFFIC_TRANSACTION_EVENTS": (int, 1, 10_000),
     "STATS_ROUTES_PER_HOUR": (int, 1, 1_000_000),
     "STATS_ROUTES_PER_DAY": (int, 1, 1_000_000),
 }

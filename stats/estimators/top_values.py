@@ -56,9 +56,11 @@ class TopValuesSummary:
         """Requests of all values."""
         return int(self._sketch.total_weight)
 
-    def update(self, counts: Mapping[str, int]) -> None:
+    def update(self, counts: Mapping[str, int] | Mapping[int, int]) -> None:
+        """Adds how often each value came; numbers count as their text."""
+        update = self._sketch.update
         for value, count in counts.items():
-            self._sketch.update(value[:MAX_LENGTH], count)
+            update(str(value)[:MAX_LENGTH], count)
 
     def merge(self, other: TopValuesSummary) -> None:
         self._sketch.merge(other._sketch)

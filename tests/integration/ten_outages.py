@@ -52,12 +52,12 @@ def main() -> None:
     really_store = consumer_module.store
     outages = 0
 
-    def store_without_a_server(events: Any, meanwhile: Any) -> Any:
+    def store_without_a_server(events: Any, beside: Any) -> Any:
         nonlocal outages
         if outages < OUTAGES:
             outages += 1
             embedded_postgres.suspend(settings.VAR_DIR, "immediate")
-        return really_store(events, meanwhile)
+        return really_store(events, beside)
 
     consumer_module.store = store_without_a_server
     for _ in range(OUTAGES):

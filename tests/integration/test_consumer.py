@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
+from django_q.models import OrmQ
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import queue
 from gateway.events import encode
 from gateway.models import QueuedBatch
+from stats import consumer as consumer_module
 from stats import pausing
 from stats import store as store_module
 from stats.consumer import Consumer, Totals, Work, drain
@@ -316,3 +319,64 @@ def test_a_drain_that_ends_leaves_nothing_claimed(send, make_event, settings):
         send(*(make_event() for _ in range(10)))
     drain()
     assert list(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 0, 0]
+
+
+def test_while_events_keep_coming_one_doorbell_is_enough(send, make_event, monkeypatch):
+    send(make_event())
+    looks = 0
+
+    def sleep(seconds):
+        nonlocal looks
+        looks += 1
+        if looks <= 3:
+            send(make_event(), make_event())
+
+    monkeypatch.setattr(consumer_module, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(time, "sleep", sleep)
+    totals = Consumer().drain(attend=True)
+
+    assert (totals.inserted, totals.batches) == (7, 4)
+    assert rolled_up() == 7
+
+
+def test_who_attends_hands_over_to_the_next_doorbell(send, make_event, monkeypatch):
+    monkeypatch.setattr(consumer_module, "ATTEND_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "LOOK_SECONDS", 0.01)
+    send(make_event())
+    OrmQ.objects.all().delete()
+
+    assert Consumer().drain(attend=True).inserted == 1
+
+    assert OrmQ.objects.count() == 1
+
+
+def test_an_idle_queue_is_not_attended(store, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits for nothing"))
+    OrmQ.objects.all().delete()
+    assert Consumer().drain(attend=True).batches == 0
+    assert not OrmQ.objects.exists()
+
+
+def test_a_database_that_fails_between_two_transactions_takes_no_delivery_from_what_was_claimed_ahead(
+    send, make_event, settings, monkeypatch
+):
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    for _ in range(3):
+        send(*(make_event() for _ in range(10)))
+    answers = iter([False])
+
+    def is_paused():
+        for answer in answers:
+            return answer
+        raise OperationalError("gone")
+
+    consumer = Consumer()
+    with monkeypatch.context() as patch:
+        patch.setattr(pausing, "is_paused", is_paused)
+        assert consumer.drain().batches == 1
+    assert sorted(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 1]
+
+    consumer._settle_debts()
+
+    assert list(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 0]
+    assert consumer.drain().inserted == 20

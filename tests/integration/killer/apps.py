@@ -14,9 +14,9 @@ class KillerConfig(AppConfig):
 
         really_store = consumer.store
 
-        def store(events, meanwhile):
+        def store(events, beside):
             if any(event.path.endswith(DEADLY) for event in events):
                 os.kill(os.getpid(), signal.SIGKILL)
-            return really_store(events, meanwhile)
+            return really_store(events, beside)
 
         consumer.store = store
