@@ -20,8 +20,11 @@ STOP_SECONDS = 10.0
 @contextmanager
 def fresh(settings: str = "gateway.settings", **extra: str) -> Iterator[Path]:
     """A VAR_DIR with a migrated database, with Django set up for it in this process; all gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="tg-") as folder, opened(Path(folder), settings, **extra):
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="tg-") as folder:
+        var_dir = Path(folder) / "var"
+        var_dir.mkdir()
+        with opened(var_dir, settings, **extra):
+            yield var_dir
 
 
 @contextmanager
@@ -38,6 +41,7 @@ def opened(var_dir: Path, settings: str = "gateway.settings", **extra: str) -> I
     django.setup()
     try:
         call_command("migrate", verbosity=0, run_syncdb=True)
+        call_command("migrate", database="legacy", verbosity=0)
         yield var_dir
     finally:
         connections.close_all()

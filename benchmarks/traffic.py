@@ -1,4 +1,4 @@
-"""Hours of synthetic traffic: each is new to the database."""
+"""Synthetic traffic, hour by hour: each is new to the database."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from benchmarks.reading_traffic import HOUR_MS, events_of_hour
 
+
 class Hours:
-    """Gives hours that no event is in yet, from the present one backwards."""
+    """Gives hours of events, from the last whole one backwards."""
 
     def __init__(self, routes: int) -> None:
         self.routes = routes

@@ -1,11 +1,11 @@
-"""How fast the one consumer is: against the fastest storing of the same events, and the queues one would pick.
+"""How fast the one consumer is, beside the fastest storing of the same events and the queues one would pick.
 
 All write the same synthetic events into the same partitioned table with its indexes, in turn, in one database
 with PostgreSQL's defaults, each timed from "all queued" to "all stored and counted". Tallygate does all that
 ships: claims counted and committed, validation, the insert of unseen events, hourly counts and summaries of
-routes, totals and frequent values, the end of the batch, its heartbeat. The queues beside it keep hourly counts
-only. The limit keeps none: COPY of prepared text into an unlogged table and INSERT … SELECT ON CONFLICT
-DO NOTHING, committed as often as the consumer does. `script/bench consumer`.
+routes, totals and frequent values, the end of the batch, its heartbeat. The queues beside it keep hourly
+counts only. The limit keeps none: COPY of prepared text into an unlogged table and INSERT … SELECT ON
+CONFLICT DO NOTHING, committed as often as the consumer does. `script/bench consumer`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _report(rounds: Sequence[Mapping[str, float]], options: argparse.Namespace) 
     medians = {name: round(statistics.median(speeds[name] for speeds in rounds)) for name in rounds[0]}
     report = Report(
         "consumer",
-        f"{options.rounds} rounds of {options.events:,} events, {options.routes} routes; medians, events a second",
+        f"{options.rounds} rounds of {options.events:,} events, {options.routes} routes; median events a second",
         settings={
             "events": options.events,
             "rounds": options.rounds,
@@ -74,9 +74,7 @@ def _report(rounds: Sequence[Mapping[str, float]], options: argparse.Namespace) 
         ("times stock django-q2", STOCK, AGAINST_STOCK),
     ):
         report.add(name, _ratio(rounds, other), at_least=least)
-    report.plot = Bars(
-        "Events one consumer stores and counts", "events a second", medians, logarithmic=True
-    )
+    report.plot = Bars("Events one consumer stores and counts", "events a second", medians, logarithmic=True)
     return report
 
 

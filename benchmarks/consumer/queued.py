@@ -34,9 +34,7 @@ def tallygate(var_dir: Path, count: int, hours: Hours) -> float:
         return _time(worker, count, hours, queue_ours, _COUNTED_BY_US)
 
 
-def django_q2(
-    var_dir: Path, count: int, together: int, options: Mapping[str, Any], hours: Hours
-) -> float:
+def django_q2(var_dir: Path, count: int, together: int, options: Mapping[str, Any], hours: Hours) -> float:
     """A cluster with the library's defaults but for `options`, and a task for so many events together."""
     from django_q.tasks import async_task
 
@@ -85,12 +83,12 @@ def _tasks(events: Events, together: int) -> Iterator[tuple[str, Any]]:
     if together == 1:
         yield from (("store_one", event) for event in plain)
     else:
-        yield from (("store_many", plain[start : start + together]) for start in range(0, len(plain), together))
+        yield from (
+            ("store_many", plain[start : start + together]) for start in range(0, len(plain), together)
+        )
 
 
-def _time(
-    worker: Process, count: int, hours: Hours, queue: Callable[[Events], None], counted: str
-) -> float:
+def _time(worker: Process, count: int, hours: Hours, queue: Callable[[Events], None], counted: str) -> float:
     """Events a second from the moment that all are queued, and none of them was before."""
     started = 0.0
     for size in (WARM_UP, count):
@@ -113,5 +111,7 @@ def _await(worker: Process, counted: str, hour: int, size: int) -> None:
                 return
             worker.check()
             if time.monotonic() > ends_at:
-                raise TimeoutError(f"not stored after {PATIENCE_SECONDS:.0f} s: {worker.log.read_text()[-2000:]}")
+                raise TimeoutError(
+                    f"not stored after {PATIENCE_SECONDS:.0f} s: {worker.log.read_text()[-2000:]}"
+                )
             time.sleep(LOOK_SECONDS)

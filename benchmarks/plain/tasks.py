@@ -46,7 +46,10 @@ def store_many(events: Sequence[Mapping[str, Any]]) -> None:
         of_hour[1] += event["status"] >= 400
         of_hour[2] += event["response_time"]
     keys = sorted(sums)  # two workers that lock the same rows do so in the same order
-    columns = [*map(list, zip(*keys, strict=True)), *map(list, zip(*map(sums.__getitem__, keys), strict=True))]
+    columns = [
+        *map(list, zip(*keys, strict=True)),
+        *map(list, zip(*map(sums.__getitem__, keys), strict=True)),
+    ]
     with transaction.atomic():
         Event.objects.bulk_create([Event(**event) for event in events], ignore_conflicts=True)
         with connection.cursor() as cursor:
