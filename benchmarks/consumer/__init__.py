@@ -58,7 +58,7 @@ def _report(rounds: Sequence[Mapping[str, float]], options: argparse.Namespace) 
     medians = {name: round(statistics.median(speeds[name] for speeds in rounds)) for name in rounds[0]}
     report = Report(
         "consumer",
-        f"{options.rounds} rounds of {options.events:,} events, {options.routes} routes; median events a second",
+        f"{options.rounds} rounds of {options.events:,} events, {options.routes} routes; events a second",
         settings={
             "events": options.events,
             "rounds": options.rounds,

@@ -1,10 +1,12 @@
 """Whether the consumer stays as fast and as small when there is more of everything. `script/bench growth`.
 
-More rows: two databases, asked in turn, are filled as the running system fills them (`reading_traffic.fill`).
-More routes: an hour of 100 and one of 10,000, in turn, with the cap on routes lifted and as shipped. A
-backlog: a whole system is resumed and paused in turn while clients ask gunicorn for pages, and the memory of
-its worker is looked at. A pinned xmin: a transaction stays open, so that no dead row of the queue can go, while events are
-queued and consumed without a rest. Bytes: what an event adds to the table, its indexes and the WAL.
+- Rows: two databases, asked in turn, filled as the running system fills them (`reading_traffic.fill`).
+- Routes: hours of 100 and of 10,000 in turn, with the cap on routes lifted and as shipped.
+- Backlog: a whole system is resumed and paused in turn while clients ask gunicorn for pages; the memory of
+  its worker is looked at.
+- Pinned xmin: a transaction stays open, so that no dead row of the queue can go, in one of two databases in
+  which events are queued and consumed without a rest, in turn.
+- Bytes: what an event adds to the table, its indexes and the WAL.
 """
 
 from __future__ import annotations
@@ -54,6 +56,10 @@ def _measure(options: argparse.Namespace) -> Report:
     )
     if "rows" in options.parts:
         _rows(report, options)
+    if "pin" in options.parts:
+        _pin(report, rows.pinned(options.events, options.pin_seconds))
+    if not {"bytes", "routes", "backlog"} & set(options.parts):
+        return report
     with database.fresh() as var_dir:
         from benchmarks.growth import backlog, inside
         from benchmarks.traffic import Hours
@@ -65,8 +71,6 @@ def _measure(options: argparse.Namespace) -> Report:
             _routes(report, inside.routes(hours, options.events, options.rounds))
         if "backlog" in options.parts:
             _backlog(report, backlog.measure(var_dir, hours, options.backlog))
-        if "pin" in options.parts:
-            _pin(report, inside.pinned(hours, options.events, options.pin_seconds))
     return report
 
 
@@ -104,4 +108,4 @@ def _backlog(report: Report, found: dict[str, Any]) -> None:
 
 def _pin(report: Report, found: dict[str, Any]) -> None:
     report.figures["pinned xmin"] = found
-    report.add("speed at the end of a pinned xmin, to before", found["ratio"], at_least=PINNED)
+    report.add("speed at the end of a pinned xmin, to without", found["ratio"], at_least=PINNED)

@@ -18,7 +18,6 @@ from benchmarks.report import progress
 from benchmarks.traffic import Hours
 
 FEW, MANY = 100, 10_000  # routes of an hour
-BEFORE = 5  # rounds before a transaction is left open
 
 
 def consume(hours: Hours, count: int, routes: int | None = None) -> float:
@@ -97,36 +96,29 @@ def _sizes() -> tuple[float, ...]:
         return tuple(float(value) for value in cursor.fetchone())
 
 
-def pinned(hours: Hours, count: int, seconds: float) -> dict[str, Any]:
-    """Round after round while another session's snapshot keeps every dead row; then once it is gone."""
-    consume(hours, count)
-    before = [consume(hours, count) for _ in range(BEFORE)]
-    during: list[float] = []
-    with _snapshot():
-        ends_at = time.monotonic() + seconds
-        while time.monotonic() < ends_at or len(during) < BEFORE:
-            during.append(consume(hours, count))
-            progress(
-                f"pinned xmin, {ends_at - time.monotonic():.0f} s left: {during[-1]:,.0f} events a second"
-            )
-        dead = _queue_pages()
-    last = during[-max(BEFORE, len(during) // 4) :]
+_LOOK = """
+EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
+SELECT id FROM gateway_queuedbatch WHERE visible_at <= clock_timestamp() ORDER BY visible_at, id LIMIT 200
+"""
+
+
+def look() -> dict[str, float]:
+    """What it costs to look for due batches where there are none, as the claim does; the queue's bytes."""
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM gateway_queuedbatch")
-    after = [consume(hours, count) for _ in range(BEFORE)]
+        cursor.execute(_LOOK)
+        plan = cursor.fetchone()[0][0]
+        cursor.execute("SELECT pg_total_relation_size('gateway_queuedbatch')")
+        size = cursor.fetchone()[0]
+    found = plan["Plan"]
     return {
-        "seconds": seconds,
-        "before": round(statistics.median(before)),
-        "last quarter": round(statistics.median(last)),
-        "after": round(statistics.median(after)),
-        "events meanwhile": count * len(during),
-        "queue's bytes at the end": dead,
-        "ratio": statistics.median(last) / statistics.median(before),
+        "milliseconds": round(plan["Execution Time"], 2),
+        "buffers": found["Shared Hit Blocks"] + found["Shared Read Blocks"],
+        "queue_bytes": size,
     }
 
 
 @contextmanager
-def _snapshot() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """A session that has begun to read, and does not end."""
     entry = connection.get_connection_params()
     entry = {name: entry[name] for name in ("host", "port", "user", "dbname")}
@@ -134,9 +126,3 @@ def _snapshot() -> Iterator[None]:
         other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         other.execute("SELECT count(*) FROM gateway_queuedbatch")
         yield
-
-
-def _queue_pages() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_total_relation_size('gateway_queuedbatch')")
-        return int(cursor.fetchone()[0])
