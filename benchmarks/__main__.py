@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, consumer, estimators, goaccess, journal, outage, reading
+from benchmarks import all as every
+from benchmarks import archive, consumer, estimators, goaccess, growth, journal, outage, reading
 
 BENCHMARKS = {
+    "all": every.main,
     "archive": archive.main,
     "consumer": consumer.main,
     "estimators": estimators.main,
     "goaccess": goaccess.main,
+    "growth": growth.main,
     "journal": journal.main,
     "outage": outage.main,
     "reading": reading.main,

@@ -8,23 +8,27 @@ the rounds; a figure is "in bounds" if the exact one lies between its lower and 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks import estimator_candidates, tables
 from benchmarks.estimator_times import SIZES, hashes, stored, timings
+from benchmarks.report import Bars, Report, parser
 from benchmarks.tables import Row
 from gateway.accesslog.parse import MalformedLine, parse_line
 from stats.estimators import ESTIMATORS, Estimator
 
 RANKS = (0.5, 0.95, 0.99)
 DAY = 24
+QUICK_ROUNDS = 2
+ERROR = 2.0  # per cent that the sketch may be off
+BUSY_BYTES, SMALL_BYTES = 6_000, 300  # of a row with a million requests, and with ten
 COMPARED = 4_000_000  # values compared for each case, as far as 10 rounds or more allow
 
 
@@ -105,17 +109,46 @@ def real(log: Path, rounds: int) -> Iterator[tuple[str, Row]]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="script/bench estimators", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="at most, for each case")
-    parser.add_argument("--log", type=Path, action="append", default=[], help="an access log; repeatable")
-    parser.add_argument("--candidates", action="store_true", help="compare the library's sketches instead")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
+    made = parser("estimators", __doc__)
+    made.add_argument("--rounds", type=int, default=20, help="at most, for each case")
+    made.add_argument("--log", type=Path, action="append", default=[], help="an access log; repeatable")
+    made.add_argument("--candidates", action="store_true", help="compare the library's sketches instead")
+    options = made.parse_args(arguments)
     if options.candidates:
-        results = list(estimator_candidates.measure(options.rounds))
-    else:
-        results = [*synthetic(options.rounds), *timings()]
-        results += [result for log in options.log for result in real(log, options.rounds)]
+        measured = tables.averaged(estimator_candidates.measure(options.rounds))
+        print(json.dumps(measured) if options.json else tables.text(measured))
+        return 0
+    rounds = QUICK_ROUNDS if options.quick else options.rounds
+    results = [*synthetic(rounds), *timings()]
+    results += [result for log in options.log for result in real(log, rounds)]
     measured = tables.averaged(results)
-    print(json.dumps(measured) if options.json else tables.text(measured))
-    return 0
+    if not options.json:
+        print(tables.text(measured) + "\n")
+    return _report(measured, rounds, dict(measured) if options.json else {}).finish(options)
+
+
+def _report(measured: dict[str, list[Row]], rounds: int, figures: dict[str, Any]) -> Report:
+    """The targets of the default estimator."""
+    report = Report("estimators", "The default estimator", settings={"rounds": rounds}, figures=figures)
+    times = {(row["hours"], row["values an hour"]): row for row in _of_sketch(measured["response times"])}
+    names = {(row["hours"], row["clients in all"]): row for row in _of_sketch(measured["clients"])}
+    most, few = SIZES[-1], SIZES[0]
+    for quantile in RANKS:
+        name = f"p{quantile * 100:.0f}"
+        report.add(f"error of {name}, {DAY} hours", times[DAY, most][f"{name} %"], at_most=ERROR, unit="%")
+    error = names[1, most]["distinct %"]
+    report.add(f"error of {most:,} distinct clients", error, at_most=ERROR, unit="%")
+    for size, bound in ((most, BUSY_BYTES), (few, SMALL_BYTES)):
+        row = times[1, size]["row"] + names[1, size]["row"]
+        report.add(f"row of {size:,} requests", row, at_most=bound, unit="bytes")
+    errors = {
+        f"{row['estimator']}, {row['values an hour']:,} an hour": row["p95 %"]
+        for row in measured["response times"]
+        if row["hours"] == DAY and row["values an hour"] > few
+    }
+    report.plot = Bars(f"Error of p95 over {DAY} merged hours", "% of the exact value", errors, target=ERROR)
+    return report
+
+
+def _of_sketch(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["estimator"] == "sketch"]

@@ -1,0 +1,83 @@
+"""How fast the one consumer is, beside the fastest storing of the same events and the queues one would pick.
+
+All write the same synthetic events into the same partitioned table with its indexes, in turn, in one database
+with PostgreSQL's defaults, each timed from "all queued" to "all stored and counted". Tallygate does all that
+ships: claims counted and committed, validation, the insert of unseen events, hourly counts and summaries of
+routes, totals and frequent values, the end of the batch, its heartbeat. The queues beside it keep hourly
+counts only. The limit keeps none: COPY of prepared text into an unlogged table and INSERT … SELECT ON
+CONFLICT DO NOTHING, committed as often as the consumer does. `script/bench consumer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import database
+from benchmarks.report import Bars, Report, parser, progress
+
+OURS, LIMIT = "Tallygate", "limit: COPY, unlogged, INSERT … SELECT ON CONFLICT"
+BATCHES, STOCK = "django-q2, a task 100 events, save_limit=-1", "django-q2, a task an event"
+AGAINST_LIMIT, AGAINST_BATCHES, AGAINST_STOCK = 0.60, 3.0, 600.0
+QUICK_EVENTS, QUICK_ROUNDS = 30_000, 2
+
+
+def main(arguments: list[str]) -> int:
+    made = parser("consumer", __doc__)
+    made.add_argument("--events", type=int, default=100_000, help="of a round; slow contenders get fewer")
+    made.add_argument("--rounds", type=int, default=5, help="of all, in turn; medians are reported")
+    made.add_argument("--routes", type=int, default=100, help="distinct routes")
+    options = made.parse_args(arguments)
+    if options.quick:
+        options.events, options.rounds = QUICK_EVENTS, QUICK_ROUNDS
+    with database.fresh("benchmarks.consumer.settings") as var_dir:
+        return _report(_measure(var_dir, options), options).finish(options)
+
+
+def _measure(var_dir: Path, options: argparse.Namespace) -> list[dict[str, float]]:
+    """Events a second of each contender, by round, without the first one, which warms up."""
+    from benchmarks.consumer.contenders import contenders
+    from benchmarks.traffic import Hours
+
+    hours = Hours(options.routes)
+    rounds = []
+    for number in range(options.rounds + 1):
+        speeds = {}
+        for name, contender in contenders(var_dir, options.events).items():
+            speeds[name] = contender(hours)
+            progress(f"round {number}: {name}: {speeds[name]:,.0f} events a second")
+        rounds.append(speeds)
+    return rounds[1:]
+
+
+def _report(rounds: Sequence[Mapping[str, float]], options: argparse.Namespace) -> Report:
+    from gateway.conf import conf
+
+    medians = {name: round(statistics.median(speeds[name] for speeds in rounds)) for name in rounds[0]}
+    report = Report(
+        "consumer",
+        f"{options.rounds} rounds of {options.events:,} events, {options.routes} routes; events a second",
+        settings={
+            "events": options.events,
+            "rounds": options.rounds,
+            "routes": options.routes,
+            "transaction_events": conf.transaction_events,
+            "postgresql": database.version(),
+        },
+        figures=dict(medians),
+    )
+    for name, other, least in (
+        ("of the limit", LIMIT, AGAINST_LIMIT),
+        ("times django-q2 with batches of 100", BATCHES, AGAINST_BATCHES),
+        ("times stock django-q2", STOCK, AGAINST_STOCK),
+    ):
+        report.add(name, _ratio(rounds, other), at_least=least)
+    report.plot = Bars("Events one consumer stores and counts", "events a second", medians, logarithmic=True)
+    return report
+
+
+def _ratio(rounds: Sequence[Mapping[str, float]], other: str) -> float:
+    """Ours to the other's: the median of the rounds' pairs."""
+    return statistics.median(speeds[OURS] / speeds[other] for speeds in rounds)

@@ -1,0 +1,45 @@
+"""What is measured: each is given hours of events and returns how many a second it stored and counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks import consumer
+from benchmarks.consumer import direct, queued
+from benchmarks.traffic import Hours
+
+Contender = Callable[[Hours], float]
+
+
+def contenders(var_dir: Path, events: int) -> dict[str, Contender]:
+    """By name, in the order in which they take their turns."""
+    few, many = max(200, events // 150), events // 2
+    return {
+        consumer.OURS: partial(ours, events),
+        consumer.LIMIT: partial(direct.copy, events),
+        "Tallygate, its whole worker": partial(queued.tallygate, var_dir, events),
+        "no queue: unnest, ON CONFLICT, upsert, commits of 1,000": partial(direct.unnest, many),
+        consumer.BATCHES: partial(queued.django_q2, var_dir, many, 100, {"save_limit": -1}),
+        "procrastinate, a job 100 events": partial(queued.procrastinate, var_dir, many, 100),
+        "procrastinate, a job an event": partial(queued.procrastinate, var_dir, 2 * few, 1),
+        consumer.STOCK: partial(queued.django_q2, var_dir, few, 1, {}),
+    }
+
+
+def ours(count: int, hours: Hours) -> float:
+    """The shipped consumer, called in this process as its task calls it."""
+    from stats.consumer import drain
+
+    _, events = hours.take(count)
+    queued.queue_ours(events)
+    del events  # or each search for garbage would look through them
+    inserted = 0
+    started = time.perf_counter()
+    while inserted < count:
+        totals = drain()
+        assert not totals.dead
+        inserted += totals.inserted
+    return count / (time.perf_counter() - started)
