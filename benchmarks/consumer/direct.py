@@ -7,42 +7,11 @@ import time
 from django.db import connection, transaction
 
 from benchmarks.database import checkpoint
+from benchmarks.plain.columns import COLUMNS, NAMES, STORE
 from benchmarks.traffic import Hours
 from gateway.conf import conf
 
-COLUMNS = {
-    "idempotent_id": "text",
-    "timestamp": "bigint",
-    "path": "text",
-    "route": "text",
-    "method": "text",
-    "status": "smallint",
-    "response_time": "float8",
-    "client_ip_hash": "text",
-    "request_id": "text",
-    "host": "text",
-    "user_agent": "text",
-    "response_bytes": "bigint",
-    "country": "text",
-}
-NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 UNNEST_EVENTS = 1_000  # of a transaction
-
-_UNNEST = f"""
-WITH stored AS (
-    INSERT INTO stats_event ({NAMES})
-    SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())})
-    ON CONFLICT DO NOTHING RETURNING "timestamp", route, status, response_time
-)
-INSERT INTO plain_hourlycount AS present (hour, route, requests, errors, response_time_sum)
-SELECT "timestamp" / 3600000 * 3600000, route, count(*), count(*) FILTER (WHERE status >= 400),
-       sum(response_time)
-FROM stored GROUP BY 1, 2
-ON CONFLICT (hour, route) DO UPDATE SET
-    requests = present.requests + excluded.requests,
-    errors = present.errors + excluded.errors,
-    response_time_sum = present.response_time_sum + excluded.response_time_sum
-"""  # noqa: S608
 
 
 def copy(count: int, hours: Hours) -> float:
@@ -79,5 +48,5 @@ def unnest(count: int, hours: Hours) -> float:
     with connection.cursor() as cursor:
         started = time.perf_counter()
         for part in parts:
-            cursor.execute(_UNNEST, part)
+            cursor.execute(STORE, part)
         return count / (time.perf_counter() - started)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from benchmarks.database import Process, checkpoint, running
+from benchmarks.plain.columns import COLUMNS
 from benchmarks.traffic import Hours
 
 WARM_UP = 200  # events, so that each process of the worker has imported and connected all that it needs
@@ -77,8 +78,6 @@ def _plain(**extra: str) -> dict[str, str]:
 
 def _tasks(events: Events, together: int) -> Iterator[tuple[str, Any]]:
     """The name of the task, and its argument."""
-    from benchmarks.consumer.direct import COLUMNS
-
     plain = [{name: getattr(event, name) for name in COLUMNS} for event in events]
     if together == 1:
         yield from (("store_one", event) for event in plain)
