@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 from benchmarks import archive, consumer, estimators, goaccess, journal, outage, reading
+from benchmarks.capture import measure as capture
 
 BENCHMARKS = {
     "archive": archive.main,
+    "capture": capture.main,
     "consumer": consumer.main,
     "estimators": estimators.main,
     "goaccess": goaccess.main,
