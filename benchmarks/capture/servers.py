@@ -58,7 +58,9 @@ class Server:
         after = self.worker_seconds()
         seen: dict[str, Any] = json.loads(done.stdout)
         if seen["failed"]:
-            raise RuntimeError(f"{self.name}: {seen['failed']} requests failed; {self.log.read_text()[-2000:]}")
+            raise RuntimeError(
+                f"{self.name}: {seen['failed']} requests failed; {self.log.read_text()[-2000:]}"
+            )
         seen["main_us"] = (after[0] - before[0]) / seen["requests"] * 1e6
         seen["others_us"] = (after[1] - before[1]) / seen["requests"] * 1e6
         return seen
