@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, consumer, estimators, goaccess, journal, outage, reading
+from benchmarks import archive, consumer, estimators, goaccess, journal, outage, producer, reading
 from benchmarks.capture import measure as capture
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "goaccess": goaccess.main,
     "journal": journal.main,
     "outage": outage.main,
+    "producer": producer.main,
     "reading": reading.main,
 }
 

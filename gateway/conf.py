@@ -58,7 +58,7 @@ class TrafficSettings:
         """`TRAFFIC_EXCLUDE`: path prefixes, or patterns after `re:`, that are not traffic."""
         return tuple(self._get("TRAFFIC_EXCLUDE", DEFAULT_EXCLUDE))
 
-    @cached_property
+    @property  # asked for once a hand-over, and no setting alone decides it
     def log_events(self) -> bool:
         """`TRAFFIC_LOG_EVENTS`: a log line for each event, not only for each batch; on under runserver."""
         return bool(self._get("TRAFFIC_LOG_EVENTS", sys.argv[1:2] == ["runserver"]))

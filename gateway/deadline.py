@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Watchdog:
     """One thread a process that cuts what is overdue.
 
-    It is not woken when a deadline is set or met, but sleeps until the first one it knew of: a thread for each
-    hand-over, or a wake-up, would cost more than the hand-over itself.
+    It is not woken when a deadline is set or met, but sleeps until the first one it knew of: a thread, or a
+    wake-up, for each hand-over would cost more than all the rest of it.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """A client that is cheaper than what it asks: a few sockets in one epoll loop, in a process of its own.
 
-Each connection sends its next request when the last one is answered. Requests look as the README's nginx sends
-them: client address, request id, time of arrival. `python -m benchmarks.capture.load PORT` prints JSON.
+Each connection sends its next request when the last one is answered. Requests look as the README's nginx
+sends them: client address, request id, time of arrival. `python -m benchmarks.capture.load PORT` prints JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def requests(keep_alive: bool) -> Iterator[bytes]:
         address = f"198.51.{client // 250}.{client % 250}"
         yield (
             f"GET /api/area{number % ROUTES}/items/{number} HTTP/1.1\r\nHost: shop.example.org\r\n"
-            "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36\r\n"
+            "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537\r\n"
             f"Accept: application/json\r\nX-Real-IP: {address}\r\nX-Forwarded-For: {address}\r\n"
             f"X-Request-ID: {nonce}{number:024x}\r\nX-Request-Start: t={time.time():.3f}\r\n"
             f"Connection: {connection}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What capturing costs the requests: requests a second and latency of an app with it, against the app without.
+"""What capture costs the requests: their rate and latency in an app with it, against the app without.
 
 Two servers are up, one is under load, in turn, in short rounds; a ratio is the median of the pairs. Beside
 Tallygate, whose events really go into PostgreSQL, stand what people use or write instead.
@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.capture.servers import GTHREAD, SYNC, Server, Workers, migrate, running
+from benchmarks.capture.servers import GTHREAD, SYNC, Server, migrate, running
 from benchmarks.report import Bars, Report, parser, progress
 from gateway import embedded_postgres
 
@@ -149,7 +149,7 @@ def _empty_queue(var_dir: Path) -> None:
 
 
 def _cpu(report: Report, var_dir: Path, options: Namespace) -> None:
-    """CPU an event: the request thread's by its own clock, around the middleware; the sender's by the kernel's.
+    """CPU an event: the request thread's by its own clock, around the middleware; the sender's by /proc.
 
     In a sync worker the sender's thread, with what it starts, is all there is beside the main one.
     """

@@ -96,8 +96,8 @@ def _insert(batches: Sequence[tuple[str, int]]) -> bool:
     """
     connection = connections[conf.database]
     deliveries = conf.queue.max_retries + 1
-    # Rows of parameters, not arrays: an array's text is escaped character by character in Python. And bound by
-    # the server: Django would quote all payloads into the statement, for PostgreSQL to read them out again.
+    # Rows of parameters, not arrays: an array's text is escaped character by character in Python. And bound
+    # by the server: Django would quote all payloads into the statement, for PostgreSQL to read them out.
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(
             "WITH queued AS (INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608

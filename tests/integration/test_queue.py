@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from gateway import queue
@@ -37,6 +39,17 @@ def test_a_batch_is_readable_in_sql(send, make_event):
         cursor.execute("SELECT payload::json -> 0 ->> 'path' FROM gateway_queuedbatch")
         assert cursor.fetchone() == ("/商品/列表",)
     assert decode(json.dumps(json.loads(QueuedBatch.objects.get().payload)[0])) == event
+
+
+def test_a_hand_over_rings_only_if_no_doorbell_waits(send, make_event):
+    OrmQ.objects.all().delete()
+    send(make_event())
+    send(make_event())
+    assert OrmQ.objects.count() == 1
+
+    OrmQ.objects.update(lock=timezone.now() + timedelta(minutes=5))  # somebody answers it
+    send(make_event())
+    assert OrmQ.objects.count() == 2
 
 
 def test_batches_and_doorbell_commit_together_or_not_at_all(store, make_event):
