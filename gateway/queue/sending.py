@@ -95,6 +95,7 @@ def _insert(batches: Sequence[tuple[str, int]]) -> bool:
     Should he have looked before they are committed, the bell beside the worker rings within a second.
     """
     connection = connections[conf.database]
+    connection.ensure_connection()
     deliveries = conf.queue.max_retries + 1
     # Rows of parameters, not arrays: an array's text is escaped character by character in Python. And bound
     # by the server: Django would quote all payloads into the statement, for PostgreSQL to read them out.

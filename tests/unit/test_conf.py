@@ -152,8 +152,6 @@ def test_a_setting_is_read_again_once_it_changed(settings):
     assert conf.linger == 0.1
     settings.TRAFFIC_LINGER = 0.3
     assert conf.linger == 0.3
-    del settings.TRAFFIC_LINGER
-    assert conf.linger == 0.2
 
 
 def test_a_setting_that_could_not_be_read_is_read_again(settings):
