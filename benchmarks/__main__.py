@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 
 from benchmarks import all as every
-from benchmarks import archive, consumer, estimators, goaccess, growth, journal, outage, reading
+from benchmarks import archive, consumer, estimators, goaccess, growth, journal, outage, producer, reading
+from benchmarks.capture import measure as capture
 
 BENCHMARKS = {
     "all": every.main,
     "archive": archive.main,
+    "capture": capture.main,
     "consumer": consumer.main,
     "estimators": estimators.main,
     "goaccess": goaccess.main,
     "growth": growth.main,
     "journal": journal.main,
     "outage": outage.main,
+    "producer": producer.main,
     "reading": reading.main,
 }
 

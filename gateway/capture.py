@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
+import msgspec
 from django.http import HttpRequest
 
 from gateway import metrics
@@ -25,8 +25,7 @@ from gateway.idempotency import generate_idempotent_id, hash_ip
 from gateway.routes import route_of
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True, gc=False):
     """When a request arrived: by the wall clock for its id, by the monotonic one for its duration."""
 
     arrival: int  # ms since the epoch

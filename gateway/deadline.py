@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,22 +19,72 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 logger = logging.getLogger(__name__)
 
 
+class Watchdog:
+    """One thread a process that cuts what is overdue.
+
+    It is not woken when a deadline is set or met, but sleeps until the first one it knew of: a thread, or a
+    wake-up, for each hand-over would cost more than all the rest of it.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[object, tuple[float, float, socket.socket]] = {}
+        self._changed = threading.Condition()
+        self._looks_at = float("inf")  # when the thread wakes by itself
+        self._thread: threading.Thread | None = None
+
+    def watch(self, connected: socket.socket, seconds: float) -> object:
+        """Cuts `connected` in so many seconds, unless `release` comes before; its key."""
+        key, until = object(), time.monotonic() + seconds
+        with self._changed:
+            self._watched[key] = (until, seconds, connected)
+            if self._thread is None:
+                self._start()
+            elif until < self._looks_at:
+                self._changed.notify()
+        return key
+
+    def release(self, key: object) -> None:
+        """The time is kept, or over; closes the socket given."""
+        with self._changed:
+            _, _, connected = self._watched.pop(key)
+            connected.close()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="tallygate-deadlines", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is ending and starts no more threads; the exit itself is bounded in time.
+            logger.debug("No thread for a deadline; only the server's time-outs hold")
+        else:
+            self._thread = thread
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for key, (until, seconds, connected) in list(self._watched.items()):
+                    if until <= now:
+                        _cut(connected, seconds)
+                        self._watched[key] = (float("inf"), seconds, connected)
+                self._looks_at = min((until for until, _, _ in self._watched.values()), default=float("inf"))
+                pause = self._looks_at - now
+                self._changed.wait(None if pause == float("inf") else pause)
+
+
+_watchdog = Watchdog()
+
+
 @contextmanager
 def deadline(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
     """Cuts `connection` off if the block takes longer. Connects first: that has a time-out of its own."""
     connection.ensure_connection()
-    timer = threading.Timer(seconds, _cut, [_socket_of(connection), seconds])
-    timer.daemon = True
-    try:
-        timer.start()
-    except RuntimeError:
-        # The interpreter is ending and starts no more threads; the exit itself is bounded in time.
-        logger.debug("No thread for a deadline; only the server's time-outs hold")
+    watchdog = _watchdog
+    key = watchdog.watch(_socket_of(connection), seconds)
     try:
         yield
     finally:
-        timer.cancel()
-        timer.args[0].close()  # type: ignore[index]
+        watchdog.release(key)
 
 
 def _socket_of(connection: BaseDatabaseWrapper) -> socket.socket:
@@ -46,3 +97,12 @@ def _cut(connected: socket.socket, seconds: float) -> None:
     logger.warning("PostgreSQL did not answer within %.1f s; the connection is cut", seconds)
     with suppress(OSError):  # it may have gone away by itself meanwhile
         connected.shutdown(socket.SHUT_RDWR)
+
+
+def _begin_anew() -> None:
+    """A forked child has the parent's deadlines but not its thread."""
+    global _watchdog
+    _watchdog = Watchdog()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

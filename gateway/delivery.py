@@ -11,8 +11,8 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from django.utils.module_loading import import_string
 
 from gateway import metrics, queue, repeats
@@ -26,8 +26,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
 
 
-@dataclass(slots=True, eq=False)
-class Waiting:
+class Waiting(msgspec.Struct, eq=False):
     """An event, and what has already taken it."""
 
     event: TrafficEvent

@@ -29,9 +29,8 @@ def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id
         raise ValueError(f"timestamp: expected an integer of milliseconds, got {type(timestamp).__name__}")
     if not FIRST_TIMESTAMP <= timestamp <= LAST_TIMESTAMP:
         raise ValueError(f"timestamp: {timestamp} does not have 13 digits")
-    for name, value in (("client_ip", client_ip), ("path", path), ("request_id", request_id)):
-        if not isinstance(value, str):
-            raise ValueError(f"{name}: expected a string, got {type(value).__name__}")
+    if not (isinstance(client_ip, str) and isinstance(path, str) and isinstance(request_id, str)):
+        raise ValueError(_no_string(client_ip=client_ip, path=path, request_id=request_id))
     if not request_id:
         raise ValueError("request_id: must not be empty")
     try:
@@ -39,6 +38,12 @@ def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id
     except UnicodeEncodeError as error:
         raise ValueError(f"{_unencodable(client_ip, path)}: not encodable as UTF-8: {error.reason}") from None
     return f"{timestamp}-{hashlib.sha256(material).hexdigest()[:8]}"
+
+
+def _no_string(**values: object) -> str:
+    """Which of these is no string."""
+    name, value = next((name, value) for name, value in values.items() if not isinstance(value, str))
+    return f"{name}: expected a string, got {type(value).__name__}"
 
 
 def _unencodable(client_ip: str, path: str) -> str:

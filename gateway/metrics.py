@@ -25,15 +25,17 @@ class Slot:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pid = 0
-        self._number = 0
+        self._number: int | None = None
+        # A forked child inherits its parent's number, and must not count in the same file.
+        os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self) -> int:
-        # A forked child inherits its parent's number, and must not count in the same file.
-        if self._pid != os.getpid():
+        if self._number is None:
             self._number = self._take()
-            self._pid = os.getpid()
         return self._number
+
+    def _forget(self) -> None:
+        self._number = None
 
     def _take(self) -> int:
         for number in range(MAX_SLOTS):

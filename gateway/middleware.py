@@ -79,7 +79,9 @@ def is_counted(request: HttpRequest) -> bool:
 def is_excluded(path: str, exclude: tuple[str, ...]) -> bool:
     """Whether the path is one of these, lies below one, or matches a pattern of them (`re:…`)."""
     prefixes, patterns = _compiled(exclude)
-    return f"{path}/".startswith(prefixes) or any(pattern.search(path) for pattern in patterns)
+    if f"{path}/".startswith(prefixes):
+        return True
+    return bool(patterns) and any(pattern.search(path) for pattern in patterns)
 
 
 @lru_cache(maxsize=16)

@@ -41,6 +41,7 @@ class Sender:
         # neither stand before what the queue has not seen nor take its room.
         self._owed: deque[Waiting] = deque()
         self._in_hand: list[Waiting] = []
+        self._uncounted: deque[None] = deque()  # one for each event that `captured` has yet to be told of
         self._journal = Journal()
         self._delivery = Delivery()
         self._arrived = threading.Event()
@@ -55,7 +56,7 @@ class Sender:
 
     def submit(self, event: TrafficEvent, *, from_edge: bool) -> None:
         """Takes an event over. Never blocks on a store."""
-        metrics.captured.inc()
+        self._uncounted.append(None)
         encoded = encode(event)
         segment = self._journal.append(encoded, from_edge=from_edge)
         if len(self._waiting) < conf.buffer_events:
@@ -93,6 +94,7 @@ class Sender:
             # Not `join`: once interrupted like that, it takes the thread for ended (Python 3.11, 3.12).
             with suppress(SystemExit, KeyboardInterrupt):
                 self._ended.wait(max(0.0, until - time.monotonic()))
+        self._count_captured()
         left = [*self._waiting, *self._owed, *self._in_hand]
         kept = sum(waiting.segment is not None for waiting in left)
         if kept:
@@ -147,6 +149,7 @@ class Sender:
 
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
+        self._count_captured()
         owed, new = _take(self._owed), _take(self._waiting)
         self._in_hand = batch = owed + new
         mode = conf.mode
@@ -199,7 +202,17 @@ class Sender:
             )
         self._journal.settle(())  # one without events is done with
 
+    def _count_captured(self) -> None:
+        """Once a hand-over: a counter that all processes share costs a request as much as its journal."""
+        count = 0
+        with suppress(IndexError):
+            while True:
+                self._uncounted.popleft()
+                count += 1
+        metrics.captured.inc(count)
+
     def _drop(self, count: int, reason: str) -> None:
+        self._count_captured()
         metrics.dropped.inc(count)
         self._dropped_silently += count
         if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS or self._stopping.is_set():

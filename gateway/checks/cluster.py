@@ -71,7 +71,7 @@ def _time_problems(cluster: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not (is_number(retry) and retry >= 2 * timeout):
         yield error(14, f"Q_CLUSTER: retry is {retry!r} s, less than twice the timeout ({timeout} s)")
     drain = read(lambda: conf.drain_seconds)
-    if drain is not None and drain >= timeout / 2:
+    if drain is not None and 2 * drain >= timeout:  # a division overflows where a product does not
         text = f"TRAFFIC_DRAIN_SECONDS: {drain} s is not under half the task's timeout ({timeout} s)"
         yield error(18, text)
     lease = read(lambda: conf.lease)

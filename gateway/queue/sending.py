@@ -6,17 +6,20 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import psycopg
 from django.db import Error, connections
 from django_q.tasks import async_task
 
 from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import encode_batch
-from gateway.queue.transactions import bounded_transaction, execute, fetch
+from gateway.queue.transactions import bounded_transaction, fetch
 
 _Item = TypeVar("_Item")
 
 ROWS_AT_ONCE = 1000  # of a statement
+
+_DOORBELL_WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
 
 
 class QueueRefused(Exception):
@@ -73,18 +76,40 @@ def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
 
 
 def enqueue(batches: Sequence[tuple[str, int]]) -> None:
-    """Queues whole payloads, each with its number of events, and rings; in the caller's transaction.
+    """Queues whole payloads, each with its number of events, and rings unless a doorbell waits; in the
+    caller's transaction.
 
     Raises django.db.Error.
     """
+    is_announced = False
     for some in _chunks(batches, ROWS_AT_ONCE):
-        # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
-        execute(
-            "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
-            + ", ".join(["(%s, %s, %s)"] * len(some)),
-            [value for payload, events in some for value in (payload, events, conf.queue.max_retries + 1)],
+        is_announced = _insert(some)
+    if not is_announced:
+        async_task(conf.consumer, task_name=conf.queue.name)
+
+
+def _insert(batches: Sequence[tuple[str, int]]) -> bool:
+    """Whether a doorbell waits already: whoever answers it finds these batches, too.
+
+    Should he have looked before they are committed, the bell beside the worker rings within a second.
+    """
+    connection = connections[conf.database]
+    connection.ensure_connection()
+    deliveries = conf.queue.max_retries + 1
+    # Rows of parameters, not arrays: an array's text is escaped character by character in Python. And bound
+    # by the server: Django would quote all payloads into the statement, for PostgreSQL to read them out.
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            "WITH queued AS (INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
+            + ", ".join(["(%s, %s, %s)"] * len(batches))
+            + f") SELECT {_DOORBELL_WAITS}",
+            [
+                *(value for payload, events in batches for value in (payload, events, deliveries)),
+                conf.queue.name,
+            ],
         )
-    ring()
+        row = cursor.fetchone()
+        return bool(row and row[0])
 
 
 def ring() -> None:
@@ -94,11 +119,7 @@ def ring() -> None:
     too, since that takes longer than to commit them. If it once does not, the bell beside the worker notices
     within a second.
     """
-    waiting = fetch(
-        "SELECT EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())",
-        [conf.queue.name],
-    )
-    if not waiting[0]:
+    if not fetch(f"SELECT {_DOORBELL_WAITS}", [conf.queue.name])[0]:
         async_task(conf.consumer, task_name=conf.queue.name)
 
 

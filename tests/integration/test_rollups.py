@@ -254,7 +254,9 @@ def test_a_row_that_was_removed_begins_anew(send, make_event):
     assert estimator().latency(PathStatsHourly.objects.get().response_times).count == 1
 
 
-def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(send, make_event, monkeypatch):
+def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(
+    send, make_event, settings, monkeypatch
+):
     for number in range(3):
         send(make_event(response_time=float(number), client_ip_hash=client(number)))
         drain()
@@ -268,7 +270,7 @@ def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(send, ma
         really_finish(claims)
 
     monkeypatch.setattr(queue, "finish", finish)
-    monkeypatch.setattr("gateway.conf.TrafficSettings.retry_delay", 0.0)
+    settings.TRAFFIC_RETRY_DELAY = 0
     for number in range(3, 6):
         send(make_event(response_time=float(number), client_ip_hash=client(number)))
         for _ in range(5):

@@ -145,3 +145,18 @@ def test_the_task_queue_follows_from_the_traffic_queue():
     assert (cluster["name"], cluster["max_attempts"], cluster["workers"]) == ("mine", 6, 1)
     assert cluster["retry"] > cluster["timeout"]
     assert cluster["save_limit"] == -1
+
+
+def test_a_setting_is_read_again_once_it_changed(settings):
+    settings.TRAFFIC_LINGER = 0.1
+    assert conf.linger == 0.1
+    settings.TRAFFIC_LINGER = 0.3
+    assert conf.linger == 0.3
+
+
+def test_a_setting_that_could_not_be_read_is_read_again(settings):
+    settings.TRAFFIC_LINGER = "soon"
+    with pytest.raises(ValueError, match="soon"):
+        _ = conf.linger
+    settings.TRAFFIC_LINGER = 0.3
+    assert conf.linger == 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from contextlib import contextmanager
 
@@ -103,3 +104,14 @@ def test_an_error_in_the_block_ends_the_deadline(connection):
     time.sleep(0.2)
     assert open_files() == before
     assert connection.is_usable()
+
+
+def test_deadlines_share_one_thread_and_a_shorter_one_is_kept_in_time(connection):
+    with deadline(connection, 60), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        before = threading.active_count()
+        started = time.monotonic()
+        with pytest.raises(OperationalError), deadline(connection, 0.3):
+            cursor.execute("SELECT pg_sleep(30)")
+        assert time.monotonic() - started < 2
+        assert threading.active_count() == before

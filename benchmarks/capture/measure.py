@@ -1,0 +1,199 @@
+"""What capture costs the requests: their rate and latency in an app with it, against the app without.
+
+Two servers are up, one is under load, in turn, in short rounds; a ratio is the median of the pairs. Beside
+Tallygate, whose events really go into PostgreSQL, stand what people use or write instead.
+`script/bench capture`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.capture.servers import GTHREAD, SYNC, Server, migrate, running
+from benchmarks.report import Bars, Report, parser, progress
+from gateway import embedded_postgres
+
+OURS = "Tallygate"
+# Settings module, the one it is compared with, and whether Tallygate must be ahead of it.
+OTHERS = {
+    "no-op middleware": ("noop", "bare", False),
+    "JSON line to a file": ("json_file", "bare", False),
+    "buffer and thread": ("buffered", "bare", True),
+    "django-prometheus": ("prometheus", "bare", True),
+    "django-request": ("request", "bare", True),
+    "async_task a request": ("one_task", "bare", False),
+    "drf-api-tracking": ("drf_tracking", "drf", True),
+    "django-silk": ("silk", "bare", True),
+}
+MIGRATED = ("tallygate", "buffered", "one_task", "request", "silk", "drf_tracking")
+RATE, P99 = 0.90, 1.5  # of the bare app's
+POLL_SECONDS = 0.2  # as the cluster that ships
+REQUEST_US, SENDER_US = 25.0, 10.0  # CPU an event
+
+
+@dataclass(slots=True)
+class Pairs:
+    """What the client saw of one thing and of what it is compared with, a pair a round."""
+
+    base: list[dict[str, Any]] = field(default_factory=list)
+    thing: list[dict[str, Any]] = field(default_factory=list)
+
+    def ratio(self, of: str) -> float:
+        return statistics.median(b[of] / a[of] for a, b in zip(self.base, self.thing, strict=True))
+
+    def median(self, of: str) -> tuple[float, float]:
+        return tuple(statistics.median(seen[of] for seen in side) for side in (self.base, self.thing))  # type: ignore[return-value]
+
+    def figures(self) -> dict[str, Any]:
+        """Ratios, and what they are made of, the bare app first."""
+        return {
+            "rate_ratio": round(self.ratio("rate"), 3),
+            "p99_ratio": round(self.ratio("p99_ms"), 2),
+            **{of: [round(value, 2) for value in self.median(of)] for of in ("rate", "p50_ms", "p99_ms")},
+            "rounds": len(self.base),
+        }
+
+
+def main(arguments: list[str]) -> int:
+    made = parser("capture", __doc__)
+    made.add_argument("--seconds", type=float, default=2.0, help="length of a round")
+    made.add_argument("--pairs", type=int, default=12, help="rounds of Tallygate, each beside the bare app's")
+    made.add_argument("--other-pairs", type=int, default=4, help="likewise of each of the others")
+    made.add_argument("--only-ours", action="store_true", help="nothing but Tallygate")
+    options = made.parse_args(arguments)
+    if options.quick:
+        options.seconds, options.pairs, options.other_pairs = 1.0, 5, 1
+    with tempfile.TemporaryDirectory(prefix="tg-") as folder:
+        var_dir = Path(folder)
+        embedded_postgres.ensure_running(var_dir)
+        try:
+            for name in MIGRATED:
+                migrate(name, var_dir)
+            report = _measure(var_dir, options)
+        finally:
+            embedded_postgres.leave(var_dir)
+    return report.finish(options)
+
+
+def _measure(var_dir: Path, options: Namespace) -> Report:
+    report = Report(
+        "capture",
+        "Requests with capture, against the same app without",
+        settings={"seconds": options.seconds, "pairs": options.pairs, "other_pairs": options.other_pairs},
+    )
+    shown: dict[str, float] = {}
+    for workers in (SYNC, GTHREAD):
+        with running("bare", workers, var_dir) as bare:
+            ours = _ours(report, bare, var_dir, options)
+            shown[f"{OURS}, {workers.name}"] = ours
+            if not options.only_ours:
+                shown |= _others(report, ours, bare, var_dir, options)
+    _cpu(report, var_dir, options)
+    report.plot = Bars("Requests a second with capture", "share of the bare app's", shown, target=RATE)
+    return report
+
+
+def _ours(report: Report, bare: Server, var_dir: Path, options: Namespace) -> float:
+    workers = bare.workers
+    with running("tallygate", workers, var_dir) as server:
+        pairs = _pairs(bare, server, options.pairs, options.seconds, var_dir)
+    report.figures[f"{OURS}, {workers.name}"] = pairs.figures()
+    report.add(f"requests a second, {workers.name}, of the bare app's", pairs.ratio("rate"), at_least=RATE)
+    report.add(f"p99, {workers.name}, of the bare app's", pairs.ratio("p99_ms"), at_most=P99)
+    return pairs.ratio("rate")
+
+
+def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: Namespace) -> dict[str, float]:
+    workers = bare.workers
+    ratios: dict[str, float] = {}
+    for title, (name, base, is_target) in OTHERS.items():
+        with running(name, workers, var_dir) as server:
+            if base == bare.name:
+                pairs = _pairs(bare, server, options.other_pairs, options.seconds, var_dir)
+            else:
+                with running(base, workers, var_dir) as other_base:
+                    pairs = _pairs(other_base, server, options.other_pairs, options.seconds, var_dir)
+        report.figures[f"{title}, {workers.name}"] = pairs.figures()
+        ratios[f"{title}, {workers.name}"] = pairs.ratio("rate")
+        if is_target:
+            report.add(f"ahead of {title}, {workers.name}", ours - pairs.ratio("rate"), at_least=0.0)
+    return ratios
+
+
+def _pairs(base: Server, server: Server, count: int, seconds: float, var_dir: Path) -> Pairs:
+    """Rounds in turn, after one of each that warms up."""
+    for warmed in (base, server):
+        warmed.ask(min(1.0, seconds))
+    pairs = Pairs()
+    for number in range(count):
+        _empty_queue(var_dir)
+        # Who is first changes: what the machine does slowly meanwhile meets both.
+        with _doorbells_answered(var_dir):
+            for asked, seen in ((base, pairs.base), (server, pairs.thing))[:: 1 if number % 2 else -1]:
+                seen.append(asked.ask(seconds))
+    progress(f"{server.name}, {server.workers.name}: {pairs.figures()}")
+    return pairs
+
+
+def _empty_queue(var_dir: Path) -> None:
+    """As a consumer that keeps up leaves it."""
+    with closing(_connection(var_dir)) as connection:
+        connection.execute("TRUNCATE gateway_queuedbatch, django_q_ormq")
+        connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def _doorbells_answered(var_dir: Path) -> Iterator[None]:
+    """Takes doorbells away as often as django-q2 looks for them: while one waits, no other is rung."""
+    done = threading.Event()
+
+    def answer() -> None:
+        with closing(_connection(var_dir)) as connection:
+            while not done.wait(POLL_SECONDS):
+                connection.execute("DELETE FROM django_q_ormq")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _cpu(report: Report, var_dir: Path, options: Namespace) -> None:
+    """CPU an event: the request thread's by its own clock, around the middleware; the sender's by /proc.
+
+    In a sync worker the sender's thread, with what it starts, is all there is beside the main one.
+    """
+    from benchmarks.capture import cpu_clock
+
+    with running("tallygate_timed", SYNC, var_dir) as server:
+        server.ask(min(1.0, options.seconds))
+        _empty_queue(var_dir)
+        cpu = var_dir / "cpu"
+        before = cpu_clock.total(cpu)
+        with _doorbells_answered(var_dir):
+            seen = [server.ask(options.seconds) for _ in range(options.pairs)]
+        after = cpu_clock.total(cpu)
+    in_request = (after[0] - before[0]) / (after[1] - before[1]) * 1e6
+    in_sender = sum(one["others_us"] * one["requests"] for one in seen) / sum(one["requests"] for one in seen)
+    report.add("CPU an event in the request's thread", in_request, at_most=REQUEST_US, unit="µs")
+    report.add("CPU an event in the sender's thread", in_sender, at_most=SENDER_US, unit="µs")
+
+
+def _connection(var_dir: Path) -> psycopg.Connection[Any]:
+    entry = embedded_postgres.connection_settings(var_dir)
+    return psycopg.connect(
+        host=entry["HOST"], port=entry["PORT"], user=entry["USER"], dbname=entry["NAME"], autocommit=True
+    )

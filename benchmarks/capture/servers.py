@@ -1,0 +1,140 @@
+"""gunicorn with one of the settings modules, and the load put on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 30.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How gunicorn works, and how it is asked: a sync worker closes each connection."""
+
+    name: str
+    arguments: tuple[str, ...]
+    connections: int
+    keep_alive: bool
+
+
+SYNC = Workers("sync", ("--workers", "2", "--worker-class", "sync"), connections=4, keep_alive=False)
+GTHREAD = Workers(
+    "gthread",
+    ("--workers", "2", "--worker-class", "gthread", "--threads", "4"),
+    connections=8,
+    keep_alive=True,
+)
+
+
+@dataclass(slots=True)
+class Server:
+    """A running one."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    workers: Workers
+    log: Path
+
+    def ask(self, seconds: float) -> dict[str, Any]:
+        """Loads it for so long; what the client saw. Raises RuntimeError if an answer was no 200."""
+        command = [sys.executable, "-m", "benchmarks.capture.load", str(self.port)]
+        command += ["--seconds", str(seconds), "--connections", str(self.workers.connections)]
+        command += ["--keep-alive"] if self.workers.keep_alive else []
+        before = self.worker_seconds()
+        done = subprocess.run(  # noqa: S603  (the command is made here)
+            command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=seconds + 60
+        )
+        after = self.worker_seconds()
+        seen: dict[str, Any] = json.loads(done.stdout)
+        if seen["failed"]:
+            raise RuntimeError(
+                f"{self.name}: {seen['failed']} requests failed; {self.log.read_text()[-2000:]}"
+            )
+        seen["main_us"] = (after[0] - before[0]) / seen["requests"] * 1e6
+        seen["others_us"] = (after[1] - before[1]) / seen["requests"] * 1e6
+        return seen
+
+    def worker_seconds(self) -> tuple[float, float]:
+        """CPU seconds of the workers so far: of their main threads, and of all other ones, dead or alive."""
+        main = total = 0.0
+        for pid in self._pids():
+            folder = Path("/proc") / str(pid)
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / TICKS
+            main += int((folder / "task" / str(pid) / "schedstat").read_text().split()[0]) / 1e9
+        return main, total - main
+
+    def _pids(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def await_up(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while self.process.poll() is None and time.monotonic() < until:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name} did not start: {self.log.read_text()[-2000:]}")
+
+
+def environment(name: str, var_dir: Path) -> dict[str, str]:
+    """What a process with these settings finds around it."""
+    kept = {key: value for key, value in os.environ.items() if key != "PROMETHEUS_MULTIPROC_DIR"}
+    module = "benchmarks.capture.settings" + ("" if name == "bare" else f".{name}")
+    return {**kept, "DJANGO_SETTINGS_MODULE": module, "VAR_DIR": str(var_dir), "PYTHONPATH": str(ROOT)}
+
+
+def migrate(name: str, var_dir: Path) -> None:
+    """Makes the tables that these settings want."""
+    command = [sys.executable, "-W", "ignore", "-m", "django", "migrate", "--run-syncdb", "-v", "0"]
+    subprocess.run(  # noqa: S603  (made here)
+        [*command, "--skip-checks"],
+        cwd=ROOT,
+        env=environment(name, var_dir),
+        check=True,
+    )
+
+
+@contextmanager
+def running(name: str, workers: Workers, var_dir: Path) -> Iterator[Server]:
+    """The app with these settings below gunicorn, until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "benchmarks.capture.wsgi:application"]
+    command += ["--bind", f"127.0.0.1:{port}", *workers.arguments, "--log-level", "warning"]
+    command += ["--no-control-socket"]
+    log = var_dir / f"{name}-{workers.name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  (made here)
+            command,
+            cwd=ROOT,
+            env=environment(name, var_dir),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        server = Server(name, port, process, workers, log)
+        try:
+            server.await_up()
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
