@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, consumer, estimators, goaccess, journal, outage, reading
+from benchmarks import archive, consumer, estimators, freshness, goaccess, journal, outage, reading
 
 BENCHMARKS = {
     "archive": archive.main,
     "consumer": consumer.main,
     "estimators": estimators.main,
+    "freshness": freshness.main,
     "goaccess": goaccess.main,
     "journal": journal.main,
     "outage": outage.main,
