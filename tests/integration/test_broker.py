@@ -105,7 +105,7 @@ def test_a_queue_that_cannot_be_read_is_an_empty_one_for_now(monkeypatch, caplog
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(broker_module, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(ORM, "dequeue", away)
+    monkeypatch.setattr(PatientBroker, "get_connection", away)
     monkeypatch.setattr(ORM, "delete", away)
     broker = get_broker()
 
