@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, consumer, estimators, freshness, goaccess, journal, outage, reading
+from benchmarks import (
+    archive,
+    consumer,
+    estimators,
+    freshness,
+    goaccess,
+    idle,
+    journal,
+    outage,
+    reading,
+    sustained,
+)
 
 BENCHMARKS = {
     "archive": archive.main,
@@ -12,9 +23,11 @@ BENCHMARKS = {
     "estimators": estimators.main,
     "freshness": freshness.main,
     "goaccess": goaccess.main,
+    "idle": idle.main,
     "journal": journal.main,
     "outage": outage.main,
     "reading": reading.main,
+    "sustained": sustained.main,
 }
 
 

@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     seconds = options.seconds or (15.0 if options.quick else 60.0)
     with (
         tempfile.TemporaryDirectory(prefix="tg-") as folder,
-        served(Path(folder) / "var", LOG_LEVEL="WARNING") as (server,),
+        served(Path(folder) / "var") as (server,),
     ):
         rounds, answered = _rounds(server, seconds, Path(folder))
         assert server.drained(answered, 60), "the queue did not drain"

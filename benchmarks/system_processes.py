@@ -16,7 +16,7 @@ from tests.integration.stack import Server
 TICKS = os.sysconf("SC_CLK_TCK")
 NANOSECONDS = 1_000_000_000
 # Fields of /proc/PID/stat behind the command's name: see proc(5).
-PARENT, CHILDREN_USER, CHILDREN_SYSTEM = 1, 13, 14
+STATE, PARENT, USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM = 0, 1, 11, 12, 13, 14
 # What a command line has, and what the process is then called; the first that fits.
 ROLES = (
     ("embedded_postgres.keeper", "keeper of PostgreSQL"),
@@ -29,20 +29,28 @@ ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. `pss` divides what is shared among those who share it, `rss` counts it for each of them."""
+    """Bytes. What is shared `pss` divides among those who share it, `rss` counts for each, `private` not."""
 
     pss: int
     rss: int
+    private: int
 
 
 def of(server: Server) -> dict[int, str]:
     """The system's own processes, without PostgreSQL's, and what each of them is."""
-    return {pid: role(command) for pid, command in _everything(server).items() if _is_ours(command)}
+    return {
+        pid: role(command) for pid, command in _everything(server).items() if command and _is_ours(command)
+    }
 
 
 def of_postgres(server: Server) -> list[int]:
     """PostgreSQL's: the server and what it has forked."""
-    return [pid for pid, command in _everything(server).items() if not _is_ours(command)]
+    return [pid for pid, command in _everything(server).items() if command and not _is_ours(command)]
+
+
+def ended(server: Server) -> list[int]:
+    """Its processes that have ended and that nobody has waited for yet."""
+    return [pid for pid in _everything(server) if (fields := _stat(pid)) and fields[STATE] == "Z"]
 
 
 def role(command: str) -> str:
@@ -60,7 +68,7 @@ def memory(pids: Iterable[int]) -> dict[int, Memory]:
 
 
 def _everything(server: Server) -> dict[int, str]:
-    """The starting process and all that descends from it, with their command lines.
+    """The starting process and all that descends from it, with their command lines (a zombie's is empty).
 
     By descent, not by environment: PostgreSQL has an environment of its own.
     """
@@ -97,6 +105,8 @@ def _cpu_seconds(pid: int) -> float | None:
     fields = _stat(pid)
     if fields is None:
         return None
+    if fields[STATE] == "Z":
+        return (int(fields[USER]) + int(fields[SYSTEM])) / TICKS
     ended = (int(fields[CHILDREN_USER]) + int(fields[CHILDREN_SYSTEM])) / TICKS
     own = 0
     for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -111,4 +121,4 @@ def _memory(pid: int) -> Memory | None:
     except OSError:
         return None
     found = {name: int(rest.split()[0]) * 1024 for line in lines[1:] for name, rest in [line.split(":", 1)]}
-    return Memory(found["Pss"], found["Rss"])
+    return Memory(found["Pss"], found["Rss"], found["Private_Clean"] + found["Private_Dirty"])

@@ -23,7 +23,8 @@ from gateway.processes import Doze, adopt_orphans, children, die_with_parent, re
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5  # between two looks at the latest; a signal, or the end of a child, wakes it before
+# Between two looks, at most; a signal, or the end of a child, wakes it before.
+LOOK_SECONDS, STARTING_LOOK_SECONDS = 1.0, 0.2
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
 STEADY = 5.0  # seconds after which a service that ends is started again without backoff
 GUARD_SECONDS = 15.0  # what a guard may need beyond its service's own grace
@@ -59,6 +60,11 @@ class Service:
     next_start: float = field(default=0.0, init=False)
     backoff: float = field(default=FIRST_BACKOFF, init=False)
     failures: int = field(default=0, init=False)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it does not run, or only just."""
+        return self.guard is None or time.monotonic() - self.started < STEADY
 
     @property
     def is_hopeless(self) -> bool:
@@ -159,7 +165,8 @@ class Supervisor:
                 while not self.signals:
                     if not self._look_after_all():
                         return GAVE_UP
-                    doze.sleep(LOOK_SECONDS)
+                    starting = any(service.is_starting for service in self.services)
+                    doze.sleep(STARTING_LOOK_SECONDS if starting else LOOK_SECONDS)
         finally:
             self.stop()
         return STOPPED
