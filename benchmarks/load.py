@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import selectors
 import socket
 import subprocess
@@ -28,6 +29,9 @@ RECEIVE_BYTES = 65_536
 PATIENCE_SECONDS = 20.0  # after the last request was due
 ROUTES = 100
 PREFIX = "load"
+# After so many a connection is made anew, as proxies do. Kept for ever, most of them may happen to be one web
+# process's, and the other one idles.
+REQUESTS_A_CONNECTION = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,12 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
+        self.left = random.randint(1, REQUESTS_A_CONNECTION)  # noqa: S311  (not all of them at once)
 
     def send(self, number: int, due: float, payload: bytes) -> None:
         """Raises OSError."""
         self.number, self.due = number, due
+        self.left -= 1
         self.socket.sendall(payload)
 
     def is_complete(self) -> bool:
@@ -177,6 +183,8 @@ class Client:
             if not connection.is_complete():
                 return
             self.records.extend((connection.number, connection.due, time.monotonic()))
+            if not connection.left:
+                self._reopen(connection)
         except OSError as error:
             if connection.number >= 0:
                 print(f"request {connection.number} failed: {error}", file=sys.stderr)

@@ -38,7 +38,7 @@ BARE_CONNECTIONS = 8
 OLDEST_SECONDS = 5.0  # that an event may wait in the queue
 LATE_SHARE = 0.01  # of the requests, that may be answered later than LATE_SECONDS after they were due
 LATE_SECONDS = 1.0
-GROWTH_SHARE = 0.02  # of the rate, by which the backlog may grow each second
+GROWTH_SECONDS = 1.0  # requests of so long, by which the backlog may grow in all
 SAMPLE_SECONDS = 0.5
 FIRST_SHARE = 0.8  # of the bare app's rate: where the search begins
 STEP_DOWN = 0.92  # after a rate that was found did not hold for the full time
@@ -95,6 +95,7 @@ class Held:
     """One rate, tried for some time."""
 
     rate: float
+    seconds: float
     result: Result
     backlog: list[tuple[float, int]]  # seconds since its start, events
     oldest_seconds: float  # the highest
@@ -118,7 +119,7 @@ class Held:
         return (
             self.late <= LATE_SHARE
             and self.oldest_seconds <= OLDEST_SECONDS
-            and self.growth <= GROWTH_SHARE * self.rate
+            and self.growth * self.seconds <= GROWTH_SECONDS * self.rate
         )
 
     def __str__(self) -> str:
@@ -153,6 +154,7 @@ class System:
         during = [sample for sample in observer.samples if started <= sample.at <= plan.ends_at]
         held = Held(
             rate,
+            seconds,
             result,
             _backlog(result, during, before, started),
             max((sample.oldest_seconds for sample in during), default=0.0),
@@ -207,6 +209,7 @@ def sustain(system: System, rate: float, seconds: float) -> Held:
 @contextmanager
 def bare(var_dir: Path) -> Iterator[int]:
     """The port of the same app without the middleware: one worker, one thread, pinned to the first core."""
+    (var_dir / "static").mkdir(parents=True)  # otherwise a warning says that there is none
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "gateway.wsgi:application", "--workers", "1"]
     command += [

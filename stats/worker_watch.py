@@ -25,7 +25,7 @@ from stats.cluster_processes import Member
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS, QUIET_LOOK_SECONDS = 1.0, 2.0  # the latter while nothing is due and all is proved
+LOOK_SECONDS = 1.0
 MISSING_SECONDS = 5.0  # the sentinel replaces what died within one
 ANSWER_SECONDS = 5.0  # a doorbell's way to a consumer that has nothing to do, with much to spare
 ACKNOWLEDGE_SECONDS = 120.0  # its way through a backlog of doorbells, while the consumer works
@@ -94,7 +94,7 @@ class Watch:
         self._rung_at = now
 
     def problem(self) -> str | None:
-        """Why the cluster must be started again, or None. Asks the database every second or two."""
+        """Why the cluster must be started again, or None. Asks the database once a second."""
         now = self._clock()
         self._see_processes(now)
         if now < self._next_look:
@@ -103,16 +103,12 @@ class Watch:
             self._see_signs(now)
         except (Error, OSError) as error:
             self._cannot_ask(error)
-        self._next_look = self._clock() + (QUIET_LOOK_SECONDS if self._is_quiet() else LOOK_SECONDS)
+        self._next_look = self._clock() + LOOK_SECONDS
         return verdict(self._figures(self._clock()), conf.stale_seconds)
 
     def is_blameless(self) -> bool:
         """Whether the cluster has worked since it began, or the database was away meanwhile."""
         return self._has_beaten or self._was_away
-
-    def _is_quiet(self) -> bool:
-        waits = self._must_prove or self._doorbell is not None or self._due_since is not None
-        return self._has_beaten and not waits
 
     def _see_processes(self, now: float) -> None:
         members = self._members(self._guard)
