@@ -32,8 +32,7 @@ def start(command: str) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The child holds the lock as long as it lives, however it ends.
         process = subprocess.Popen(  # noqa: S603 (our own commands)
-            # The cluster has been checked; it would take half of the time of a command with little to do.
-            [sys.executable, "-m", "django", command, "--skip-checks"],
+            [sys.executable, "-m", "django", command],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             pass_fds=[lock],

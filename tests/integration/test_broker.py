@@ -126,7 +126,7 @@ def test_a_queue_that_cannot_be_read_is_an_empty_one_for_now(monkeypatch, caplog
 
     broker = get_broker()
     monkeypatch.setattr(broker_module, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(PatientBroker, "get_connection", away)
+    monkeypatch.setattr(PatientBroker, "_take", away)
     monkeypatch.setattr(ORM, "delete", away)
 
     assert [broker.dequeue() for _ in range(3)] == [None, None, None]
