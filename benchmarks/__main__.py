@@ -5,7 +5,20 @@ from __future__ import annotations
 import sys
 
 from benchmarks import all as every
-from benchmarks import archive, consumer, estimators, goaccess, growth, journal, outage, producer, reading
+from benchmarks import (
+    archive,
+    consumer,
+    estimators,
+    freshness,
+    goaccess,
+    growth,
+    idle,
+    journal,
+    outage,
+    producer,
+    reading,
+    sustained,
+)
 from benchmarks.capture import measure as capture
 
 BENCHMARKS = {
@@ -14,12 +27,15 @@ BENCHMARKS = {
     "capture": capture.main,
     "consumer": consumer.main,
     "estimators": estimators.main,
+    "freshness": freshness.main,
     "goaccess": goaccess.main,
     "growth": growth.main,
+    "idle": idle.main,
     "journal": journal.main,
     "outage": outage.main,
     "producer": producer.main,
     "reading": reading.main,
+    "sustained": sustained.main,
 }
 
 

@@ -22,8 +22,16 @@ from gateway.logs import printable
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
+CHECK_SECONDS = 5.0  # between two looks whether the connection is sound
 COMPLAINT_SECONDS = 30.0  # an outage is a line now and then
 TASK_KEYS = {"id", "name", "func", "args", "kwargs"}  # without one of them a process of the cluster dies
+
+WAITING = "SELECT id FROM django_q_ormq WHERE key = %s AND lock < clock_timestamp() ORDER BY id LIMIT %s"
+# Asked again whether nobody works on them: another cluster may have been faster.
+TAKE = """
+UPDATE django_q_ormq SET lock = clock_timestamp() + make_interval(secs => %s)
+WHERE id = ANY(%s) AND lock < clock_timestamp() RETURNING id, payload
+"""
 
 
 class PatientBroker(ORM):
@@ -33,6 +41,7 @@ class PatientBroker(ORM):
     """
 
     _complained_at = float("-inf")
+    _check_at = float("-inf")
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
@@ -45,13 +54,33 @@ class PatientBroker(ORM):
             return OrmQ.objects.using(Conf.ORM)
 
     def dequeue(self) -> list[tuple[int, Any]] | None:
+        """The oldest task that nobody works on, if any; otherwise it waits a little.
+
+        Asked some times a second while nothing happens, so it is one statement that is cheap to plan, where
+        the stock one compiles a query and asks whether the connection is sound.
+        """
         try:
-            tasks: list[tuple[int, Any]] | None = super().dequeue()
+            tasks = self._take()
         except (Error, OSError) as error:
             self._complain("Task queue can't be read", error)
             time.sleep(PAUSE_SECONDS)
             return None
-        return [task for task in tasks or () if self._keep(*task)]
+        if not tasks:
+            time.sleep(Conf.POLL)
+        return [task for task in tasks if self._keep(*task)]
+
+    def _take(self) -> list[tuple[int, Any]]:
+        now = time.monotonic()
+        if now >= self._check_at:
+            self._check_at = now + CHECK_SECONDS
+            self.get_connection()  # closes one that is too old or broken
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute(WAITING, [self.list_key, Conf.BULK])
+            waiting = [row[0] for row in cursor.fetchall()]
+            if not waiting:
+                return []
+            cursor.execute(TAKE, [Conf.RETRY, waiting])
+            return sorted(cursor.fetchall())
 
     def _keep(self, task_id: int, payload: Any) -> bool:
         """Whether a task can be read. One that can't can never run, and is deleted."""

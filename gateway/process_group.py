@@ -14,9 +14,10 @@ import subprocess
 import sys
 import time
 
-from gateway.processes import adopt_orphans, die_with_parent, reap_orphans, signal_group
+from gateway.processes import Doze, adopt_orphans, die_with_parent, reap_orphans, signal_group
 
-POLL = 0.05
+POLL = 0.05  # seconds, while it ends the group
+LOOK_SECONDS = 5.0  # at the latest; what happens wakes it before
 HURRIED_SECONDS = 1.0
 # What is left of a group whose leader has died may still want to flush.
 ORPHAN_SECONDS = 5.0
@@ -33,12 +34,23 @@ class Guard:
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, lambda signum, frame: None)
         adopt_orphans()
-        self.leader = subprocess.Popen(  # noqa: S603 - what the supervisor asks for
-            command, process_group=0, preexec_fn=die_with_parent(signal.SIGTERM)
-        )
+        self.command = command
 
     def run(self) -> int:
-        """Wait for the command's end, asked for or not, then clear the group away."""
+        """Start the command, wait for its end, asked for or not, then clear the group away."""
+        with Doze() as doze:
+            self.leader = subprocess.Popen(  # noqa: S603 - what the supervisor asks for
+                self.command, process_group=0, preexec_fn=die_with_parent(signal.SIGTERM)
+            )
+            self._wait(doze)
+        if self.leader.poll() is None:
+            signal_group(self.leader.pid, signal.SIGKILL)
+        status = self.leader.wait()
+        self._clear()
+        return status if status >= 0 else 128 - status
+
+    def _wait(self, doze: Doze) -> None:
+        """Until the command has ended, or its time for that is over."""
         stop_at = float("inf")
         seen = 0
         while self.leader.poll() is None and time.monotonic() < stop_at:
@@ -50,12 +62,7 @@ class Guard:
                 wait = HURRIED_SECONDS if hurried else self.seconds
                 stop_at = min(stop_at, time.monotonic() + wait)
             reap_orphans({self.leader.pid})
-            time.sleep(POLL)
-        if self.leader.poll() is None:
-            signal_group(self.leader.pid, signal.SIGKILL)
-        status = self.leader.wait()
-        self._clear()
-        return status if status >= 0 else 128 - status
+            doze.sleep(min(LOOK_SECONDS, stop_at - time.monotonic()))
 
     def _request(self, signum: int, frame: object) -> None:
         self.requests += 1

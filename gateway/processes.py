@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import select
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -59,6 +60,32 @@ def reap_orphans(own: Collection[int]) -> None:
         if pid not in own:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
+
+
+class Doze:
+    """A sleep that ends early when a child ends or a handled signal comes, be it just before the sleep.
+
+    So who watches processes need not look many times a second. For the main thread, within a `with`.
+    """
+
+    def __enter__(self) -> Doze:
+        self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._writing_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        # Python writes to the pipe for signals with a handler of its own only.
+        self._handler_before = signal.signal(signal.SIGCHLD, lambda signum, frame: None)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        signal.signal(signal.SIGCHLD, self._handler_before)
+        signal.set_wakeup_fd(self._writing_before)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def sleep(self, seconds: float) -> None:
+        if select([self._reading], [], [], max(0.0, seconds))[0]:
+            with suppress(BlockingIOError):
+                while os.read(self._reading, 512):
+                    pass
 
 
 def signal_group(group: int, signum: int) -> None:

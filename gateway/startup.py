@@ -6,22 +6,27 @@ import errno
 import hashlib
 import os
 import secrets
+import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import BaseCommand, call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from gateway.conf import conf
-from gateway.processes import locked
+from gateway.processes import die_with_parent, locked
 
 ADMIN = "admin"
+T = TypeVar("T")
 
 
 class StartupError(RuntimeError):
@@ -120,6 +125,22 @@ def prepare(var_dir: Path) -> str | None:
     return password
 
 
+def check() -> None:
+    """The system checks; warnings go to standard error. Raises SystemCheckError."""
+    BaseCommand().check()
+
+
+def apart(step: Callable[..., T], *arguments: object) -> T:
+    """A step of the start in a forked child process: what it loads and leaves behind ends with that one.
+
+    Who goes on afterwards only supervises, and is to stay small. Raises what the step raises.
+    """
+    connections.close_all()  # a connection belongs to one process
+    context = get_context("fork")
+    with ProcessPoolExecutor(1, context, initializer=die_with_parent(signal.SIGTERM)) as pool:
+        return pool.submit(step, *arguments).result()
+
+
 def _collect_static(stamp: Path) -> None:
     """Collects and compresses static files, unless they are those of the last time: that takes a second."""
     digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
@@ -159,6 +180,8 @@ def gunicorn_command(web: Web, var_dir: Path, python: str) -> list[str]:
         # SCRIPT_NAME and PATH_INFO are no client's to write; by default gunicorn takes them from loopback.
         *("--forwarder-headers", ""),
         *("--log-level", "warning"),
+        # Loaded once, before the workers are forked: they share its memory.
+        "--preload",
         # By default it opens one in the home directory, shared by all instances.
         "--no-control-socket",
     ]

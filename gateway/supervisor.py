@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from gateway.processes import adopt_orphans, children, die_with_parent, reap_orphans, signal_group
+from gateway.processes import Doze, adopt_orphans, children, die_with_parent, reap_orphans, signal_group
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.2
+# Between two looks, at most; a signal, or the end of a child, wakes it before.
+LOOK_SECONDS, STARTING_LOOK_SECONDS = 1.0, 0.2
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
 STEADY = 5.0  # seconds after which a service that ends is started again without backoff
 GUARD_SECONDS = 15.0  # what a guard may need beyond its service's own grace
@@ -59,6 +60,11 @@ class Service:
     next_start: float = field(default=0.0, init=False)
     backoff: float = field(default=FIRST_BACKOFF, init=False)
     failures: int = field(default=0, init=False)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it does not run, or only just."""
+        return self.guard is None or time.monotonic() - self.started < STEADY
 
     @property
     def is_hopeless(self) -> bool:
@@ -155,19 +161,27 @@ class Supervisor:
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, self._asked)
         try:
-            while not self.signals:
-                for service in self.services:
-                    service.look_after(time.monotonic())
-                    if service.is_hopeless:
-                        logger.critical("%s failed %d times in a row", service.name, service.failures)
+            with Doze() as doze:
+                while not self.signals:
+                    if not self._look_after_all():
                         return GAVE_UP
-                reap_orphans(self._guards())
-                self._end_strays(time.monotonic())
-                self.tick()
-                time.sleep(POLL)
+                    starting = any(service.is_starting for service in self.services)
+                    doze.sleep(STARTING_LOOK_SECONDS if starting else LOOK_SECONDS)
         finally:
             self.stop()
         return STOPPED
+
+    def _look_after_all(self) -> bool:
+        """One look at everything; False if a service is hopeless."""
+        for service in self.services:
+            service.look_after(time.monotonic())
+            if service.is_hopeless:
+                logger.critical("%s failed %d times in a row", service.name, service.failures)
+                return False
+        reap_orphans(self._guards())
+        self._end_strays(time.monotonic())
+        self.tick()
+        return True
 
     def stop(self) -> None:
         """The web server first: what it captured last still finds a consumer."""

@@ -1,5 +1,13 @@
+import logging
+import sys
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+
+logger = logging.getLogger(__name__)
+
+LOADED_BEFORE_FORKS = ("stats.consumer", "stats.snapshot")
 
 
 class StatsConfig(AppConfig):
@@ -14,3 +22,15 @@ class StatsConfig(AppConfig):
         bell.install()
         refresher.install()
         post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")
+        if sys.argv[1:2] == ["qcluster"]:
+            _load_before_forks()
+
+
+def _load_before_forks() -> None:
+    """Loads in the cluster's first process what its worker needs: its pages are then shared by all five."""
+    try:
+        for name in LOADED_BEFORE_FORKS:
+            import_module(name)
+    except Exception:
+        # As in the tasks: the cluster runs, and each task says what is wrong.
+        logger.exception("Not loaded: %s", name)

@@ -17,7 +17,6 @@ from django.db import connections
 from django_q.signals import post_spawn
 
 from gateway.conf import conf
-from stats import snapshot
 from stats.errors import one_line
 
 logger = logging.getLogger(__name__)
@@ -26,13 +25,19 @@ BATCHES = 10  # after so many it is time for a new one
 PAUSE = 5.0  # seconds between two, at least
 
 
+def _refresh() -> None:
+    from stats import snapshot  # here: it loads numpy, and all processes of the cluster import this module
+
+    snapshot.refresh()
+
+
 class Refresher:
     """Refreshes after BATCHES batches, or when it is asked to, with a PAUSE between.
 
     Without its thread (outside of a worker) it only counts.
     """
 
-    def __init__(self, refresh: Callable[[], object] = snapshot.refresh) -> None:
+    def __init__(self, refresh: Callable[[], object] = _refresh) -> None:
         self._refresh = refresh
         self._batches = 0
         self._wanted = threading.Event()

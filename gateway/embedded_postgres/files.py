@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gateway.processes import try_lock
@@ -33,39 +34,39 @@ class Files:
         """For a folder that need not exist yet; symbolic links resolved, so that all agree on the socket."""
         return cls(Path(os.path.realpath(var_dir)))
 
-    @property
+    @cached_property
     def root(self) -> Path:
         return self.var_dir / "postgres"
 
-    @property
+    @cached_property
     def data(self) -> Path:
         return self.root / "data"
 
-    @property
+    @cached_property
     def users_lock(self) -> Path:
         """Held shared by every process that uses the server."""
         return self.root / "users.lock"
 
-    @property
+    @cached_property
     def keeper_lock(self) -> Path:
         """Held exclusively by the keeper; holds its process id."""
         return self.root / "keeper.lock"
 
-    @property
+    @cached_property
     def hold(self) -> Path:
         """While it exists the keeper keeps the server down; it says how to stop it."""
         return self.root / "hold"
 
-    @property
+    @cached_property
     def failure(self) -> Path:
         """Why the last keeper gave up."""
         return self.root / "failure"
 
-    @property
+    @cached_property
     def keeper_log(self) -> Path:
         return self.root / "keeper.log"
 
-    @property
+    @cached_property
     def server_log(self) -> Path:
         return self.root / "server.log"
 

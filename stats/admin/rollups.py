@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -13,8 +13,10 @@ from unfold.decorators import display
 from gateway.admin import search, text
 from gateway.admin.readonly import ReadOnlyAdmin
 from gateway.admin.search import Period
-from stats import rollups
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
+
+if TYPE_CHECKING:
+    from stats.estimators import ClientSummary, LatencySummary
 
 RANKS = (0.5, 0.9, 0.95, 0.99)
 FIGURES = (
@@ -80,7 +82,7 @@ class RollupAdmin(ReadOnlyAdmin):
 
     @display(description="Response times")
     def quantiles(self, stats: Rollup) -> SafeString | str:
-        latency, _ = rollups.read(bytes(stats.response_times), bytes(stats.clients))
+        latency, _ = _summaries(stats)
         if not latency.count:
             return "-"
         return format_html_join(
@@ -94,7 +96,7 @@ class RollupAdmin(ReadOnlyAdmin):
 
     @display(description="Distinct clients")
     def clients_shown(self, stats: Rollup) -> str:
-        _, clients = rollups.read(bytes(stats.response_times), bytes(stats.clients))
+        _, clients = _summaries(stats)
         found = clients.estimate()
         if found.is_exact:
             return text.count(found.estimate)
@@ -106,6 +108,12 @@ class RollupAdmin(ReadOnlyAdmin):
     @display(description="Sent")
     def sent(self, stats: Rollup) -> str:
         return text.size(stats.response_bytes)
+
+
+def _summaries(stats: Rollup) -> tuple[LatencySummary, ClientSummary]:
+    from stats import rollups  # here: it loads numpy, which who shows no page can do without
+
+    return rollups.read(bytes(stats.response_times), bytes(stats.clients))
 
 
 def _bounded(value: float | None, lower: float | None, upper: float | None, is_exact: bool) -> str:

@@ -34,6 +34,25 @@ def test_it_delivers_like_the_stock_one(store):
     assert not OrmQ.objects.exists()
 
 
+def test_the_oldest_task_comes_first_and_one_at_work_does_not_come_again(store):
+    OrmQ.objects.all().delete()
+    first, second = (put(pickle.dumps({**TASK, "name": name})) for name in ("first", "second"))
+    broker = get_broker()
+
+    assert [task_id for _ in range(2) for task_id, _ in broker.dequeue()] == [first, second]
+    assert broker.dequeue() == []
+
+    OrmQ.objects.filter(pk=first).update(lock=timezone.now())  # its time is over
+    assert [task_id for task_id, _ in broker.dequeue()] == [first]
+
+
+def test_tasks_of_another_queue_are_not_ours(store):
+    OrmQ.objects.all().delete()
+    OrmQ.objects.create(key="another", payload="", lock=timezone.now())
+    assert get_broker().dequeue() == []
+    assert OrmQ.objects.count() == 1
+
+
 class Raw:
     """A serializer that serializes nothing: what is signed is what is given."""
 
@@ -50,6 +69,7 @@ def queue_name() -> str:
     return get_broker().list_key
 
 
+TASK = {"id": "1", "name": "n", "func": "time.sleep", "args": (0,), "kwargs": {}}
 UNREADABLE = {
     "of a module that is gone": b"cno_such_module\nThing\n.",
     "of a module that can't be imported": b"casyncio.windows_events\nIocpProactor\n.",
@@ -104,10 +124,10 @@ def test_a_queue_that_cannot_be_read_is_an_empty_one_for_now(monkeypatch, caplog
     def away(*args: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(broker_module, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(ORM, "dequeue", away)
-    monkeypatch.setattr(ORM, "delete", away)
     broker = get_broker()
+    monkeypatch.setattr(broker_module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(PatientBroker, "_take", away)
+    monkeypatch.setattr(ORM, "delete", away)
 
     assert [broker.dequeue() for _ in range(3)] == [None, None, None]
     broker.acknowledge(1)

@@ -22,7 +22,10 @@ class Command(BaseCommand):
 
     help = "Prepares the databases, then runs gunicorn and the task queue until it is stopped."
 
+    requires_system_checks: list[str] = []  # they are run below, in a process of their own
+
     def handle(self, *args: Any, **options: Any) -> None:
+        startup.apart(startup.check)
         try:
             web = startup.Web.from_settings(settings.WEB_SERVER)
             web.check_free()
@@ -33,7 +36,7 @@ class Command(BaseCommand):
         except (startup.StartupError, embedded_postgres.EmbeddedPostgresError) as error:
             self.stderr.write(f"error: {error}")
             sys.exit(2)
-        password = startup.prepare(conf.var_dir)
+        password = startup.apart(startup.prepare, conf.var_dir)
         if password is not None:
             self.stdout.write(
                 f"Superuser created: {startup.ADMIN}, password {password} (shown only this once; "
@@ -47,7 +50,9 @@ class Command(BaseCommand):
         services = (
             Service("web server", startup.gunicorn_command(web, conf.var_dir, sys.executable)),
             # By its path: the gateway does not know the statistics, whose worker is watched.
-            Service("task queue", [*manage, "qcluster"], watch=import_string(conf.worker_watch)()),
+            Service(
+                "task queue", [*manage, "qcluster", "--skip-checks"], watch=import_string(conf.worker_watch)()
+            ),
         )
         return supervision.run(services, Announcement(web, self).tick)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
-from gateway import supervision
+from gateway import startup, supervision
 from gateway.supervisor import Service
 from stats.worker_watch import Watch
 
@@ -28,9 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.check()
+            startup.apart(startup.check)
         except SystemCheckError as error:
             self.stderr.write(f"error: {error}")
             sys.exit(CONFIGURATION)
-        command = [sys.executable, str(Path(sys.argv[0]).resolve()), "qcluster"]
+        command = [sys.executable, str(Path(sys.argv[0]).resolve()), "qcluster", "--skip-checks"]
         sys.exit(supervision.run([Service("task queue", command, watch=Watch(), most_failures=FAILURES)]))
