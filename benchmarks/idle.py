@@ -1,8 +1,7 @@
 """What the whole system costs while nothing happens: CPU time and memory of all its processes.
 
-Starts it as `script/server` does, sends some requests, waits until all are counted and the first roll-up of
-days has run, and looks for a minute. CPU is what the kernel accounts to the threads of all processes.
-Roll-ups are processes of their own every ten minutes; what one takes is added by its share. PostgreSQL
+Starts it as `script/server` does, sends some requests, waits until all are counted and what is scheduled has
+run once, and looks for a minute. CPU is what the kernel accounts to the threads of all processes. PostgreSQL
 stands apart.
 
 Memory is the sum of PSS: a page that several processes share counts once, divided among them. The sum of RSS
@@ -29,8 +28,8 @@ from tests.integration.stack import Server, served
 
 CPU_PERCENT, MEGABYTES = 2.0, 350.0
 REQUESTS_A_SECOND, REQUEST_SECONDS = 50, 6
-ROLL_UP, ROLL_UP_SECONDS = "roll_up_days", 600  # see stats.schedule
-FIRST_ROLL_UP_SECONDS = 120
+SCHEDULED = "SELECT task IS NOT NULL FROM django_q_schedule WHERE func = 'stats.tasks.roll_up_days'"
+SCHEDULED_SECONDS = 120  # until it has run
 SETTLE_SECONDS = 5.0
 
 
@@ -42,12 +41,10 @@ class Idle:
     memory: dict[str, Memory]
     processes: dict[str, int]
     postgres_cpu: float
-    roll_up_seconds: float  # of CPU, one of them
 
     @property
     def cpu_percent(self) -> float:
-        """All processes, with the share of the roll-ups."""
-        return sum(self.cpu.values()) + 100 * self.roll_up_seconds / ROLL_UP_SECONDS
+        return sum(self.cpu.values())
 
     def megabytes(self, kind: str) -> float:
         return sum(getattr(memory, kind) for memory in self.memory.values()) / 1e6
@@ -60,11 +57,11 @@ def measure(seconds: float) -> Idle:
         served(Path(folder) / "var") as (server,),
     ):
         _use(server, Path(folder))
-        progress("waits for the first roll-up of days")
-        roll_up_seconds = _first_roll_up(server)
+        progress("waits for what is scheduled")
+        assert wait_for(lambda: server.rows(SCHEDULED) == [(True,)], SCHEDULED_SECONDS), "nothing was run"
         time.sleep(SETTLE_SECONDS)
         progress(f"looks for {seconds:g} s")
-        return _look(server, seconds, roll_up_seconds)
+        return _look(server, seconds)
 
 
 def _use(server: Server, folder: Path) -> None:
@@ -75,21 +72,7 @@ def _use(server: Server, folder: Path) -> None:
     assert server.drained(answered), "the queue did not drain"
 
 
-def _first_roll_up(server: Server) -> float:
-    """Waits for its end; the seconds of CPU it took. It stays a zombie until the next one starts."""
-    found: list[int] = []
-    started: dict[int, str] = {}
-
-    def has_ended() -> bool:
-        found[:] = [pid for pid in system_processes.ended(server) if ROLL_UP in started.get(pid, "")]
-        started.update(system_processes.of(server))
-        return bool(found)
-
-    assert wait_for(has_ended, FIRST_ROLL_UP_SECONDS), "no roll-up of days ran"
-    return sum(system_processes.cpu_seconds(found).values())
-
-
-def _look(server: Server, seconds: float, roll_up_seconds: float) -> Idle:
+def _look(server: Server, seconds: float) -> Idle:
     ours, postgres = system_processes.of(server), system_processes.of_postgres(server)
     began = time.monotonic()
     before = system_processes.cpu_seconds([*ours, *postgres])
@@ -108,7 +91,6 @@ def _look(server: Server, seconds: float, roll_up_seconds: float) -> Idle:
         memory={name: _sum([memory[pid] for pid in memory if ours[pid] == name]) for name in cpu},
         processes=dict(Counter(ours.values())),
         postgres_cpu=sum(used.get(pid, 0.0) for pid in postgres),
-        roll_up_seconds=roll_up_seconds,
     )
 
 
@@ -128,7 +110,6 @@ def _report(idle: Idle, seconds: float) -> Report:
     report = Report("idle", "Idle: the whole system without PostgreSQL", {"seconds": seconds})
     report.figures = {
         "processes": {name: _row(idle, name) for name in idle.cpu},
-        "roll-up of days, every ten minutes, seconds of CPU": round(idle.roll_up_seconds, 2),
         "postgres_cpu_percent": round(idle.postgres_cpu, 3),
         "private_mb": round(idle.megabytes("private"), 1),
         "rss_mb": round(idle.megabytes("rss"), 1),

@@ -48,11 +48,6 @@ def of_postgres(server: Server) -> list[int]:
     return [pid for pid, command in _everything(server).items() if command and not _is_ours(command)]
 
 
-def ended(server: Server) -> list[int]:
-    """Its processes that have ended and that nobody has waited for yet."""
-    return [pid for pid in _everything(server) if (fields := _stat(pid)) and fields[STATE] == "Z"]
-
-
 def role(command: str) -> str:
     return next((name for words, name in ROLES if words in command), command.strip())
 

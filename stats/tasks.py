@@ -20,8 +20,16 @@ def consume() -> None:
 
 
 def roll_up_days() -> None:
-    """By the clock: see the command of that name."""
-    _start("roll_up_days")
+    """By the clock: see the command of that name. Nearly always no day is due, and no process is started."""
+    try:
+        from datetime import UTC, datetime
+
+        from stats import daily
+
+        if daily.due(datetime.now(UTC).date()):
+            _start("roll_up_days")
+    except Exception:
+        logger.exception("Days that are over not looked for")
 
 
 def apply_retention() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
-from stats import daily
+from stats import background, daily, tasks
 from stats.consumer import drain
 from stats.estimators import estimator
 from stats.estimators.top_values import TopValuesSummary
@@ -139,3 +139,14 @@ def test_the_command_merges_what_is_due_and_says_so(a_day, capsys):
         call_command("roll_up_days", "--day", "x")
     with pytest.raises(CommandError, match="--day: no events were ever stored for 2020-01-01"):
         call_command("roll_up_days", "--day", "2020-01-01")
+
+
+def test_by_the_clock_a_process_is_started_only_if_a_day_is_due(a_day, monkeypatch):
+    started = []
+    monkeypatch.setattr(background, "start", started.append)
+    tasks.roll_up_days()
+    assert started == ["roll_up_days"]
+
+    call_command("roll_up_days")
+    tasks.roll_up_days()
+    assert started == ["roll_up_days"]
