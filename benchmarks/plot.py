@@ -30,7 +30,7 @@ def _bars(plot: Bars) -> plt.Figure:
     names = list(plot.values)
     colours = [OURS if name.startswith("Tallygate") else OTHERS for name in names]
     bars = axes.barh(names, list(plot.values.values()), color=colours)
-    axes.bar_label(bars, labels=[f"{value:,.4g}" for value in plot.values.values()], padding=4)
+    axes.bar_label(bars, labels=[_label(value) for value in plot.values.values()], padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     if plot.logarithmic:
@@ -42,6 +42,11 @@ def _bars(plot: Bars) -> plt.Figure:
     axes.set_xlabel(plot.unit)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _label(value: float) -> str:
+    """Three digits, or all of a large number's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _lines(plot: Lines) -> plt.Figure:
