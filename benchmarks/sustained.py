@@ -12,29 +12,22 @@ answers as fast as it can. The client's own CPU is told: it is taken from what i
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from benchmarks import bare_app
 from benchmarks.load import Plan, Result, driven
 from benchmarks.report import Lines, Report, parser, progress
-from tests.integration.processes import environment, free_port, wait_for
 from tests.integration.stack import Server, served
-from tests.load import get
 
 CONNECTIONS = 32
-BARE_CONNECTIONS = 8
 OLDEST_SECONDS = 5.0  # that an event may wait in the queue
 LATE_SHARE = 0.01  # of the requests, that may be answered later than LATE_SECONDS after they were due
 LATE_SECONDS = 1.0
@@ -48,13 +41,6 @@ WAITING = (
     "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8"
     " FROM gateway_queuedbatch"
 )
-BARE_SETTINGS = "benchmarks.bare.without_middleware"
-# Its requests ask no database, so none is started.
-NO_DATABASE = {
-    "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
-    "SECRET_KEY": "bare",
-    "TEST_ENDPOINT": "1",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,50 +192,6 @@ def sustain(system: System, rate: float, seconds: float) -> Held:
     raise AssertionError("no rate was held for the full time")
 
 
-@contextmanager
-def bare(var_dir: Path) -> Iterator[int]:
-    """The port of the same app without the middleware: one worker, one thread, pinned to the first core."""
-    (var_dir / "static").mkdir(parents=True)  # otherwise a warning says that there is none
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "gateway.wsgi:application", "--workers", "1"]
-    command += [
-        "--threads",
-        "1",
-        "--worker-class",
-        "gthread",
-        "--no-control-socket",
-        "--log-level",
-        "warning",
-    ]
-    core = min(os.sched_getaffinity(0))
-    process = subprocess.Popen(  # noqa: S603
-        [*command, "--bind", f"127.0.0.1:{port}"],
-        env=environment(var_dir, DJANGO_SETTINGS_MODULE=BARE_SETTINGS, **NO_DATABASE),
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )
-    try:
-        assert wait_for(lambda: get(port, "/api/test/up") == 200, 30), "the bare app does not answer"
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def bare_rate(var_dir: Path, seconds: float, rounds: int) -> float:
-    """Requests a second of the bare app in a closed loop, the median of some rounds."""
-    cores = sorted(os.sched_getaffinity(0))
-    with bare(var_dir) as port:
-        rates = []
-        for number in range(rounds + 1):
-            plan = Plan(
-                port, 0, seconds, BARE_CONNECTIONS, time.monotonic() + 1, f"b{number}", str(cores[-1])
-            )
-            with driven(plan, var_dir.parent) as load:
-                rates.append(len(load.result().answered) / seconds)
-    progress(f"bare app on one core: {statistics.median(rates[1:]):,.0f} a second")
-    return statistics.median(rates[1:])  # the first warms up
-
-
 def main(arguments: list[str]) -> int:
     options_parser = parser("sustained", __doc__)
     options_parser.add_argument("--minutes", type=float, help="to hold the rate; default 5, 1 with --quick")
@@ -259,7 +201,7 @@ def main(arguments: list[str]) -> int:
     probes, seconds = (4, 6.0) if options.quick else (6, 12.0)
     with tempfile.TemporaryDirectory(prefix="tg-") as name:
         folder = Path(name)
-        reference = bare_rate(folder / "bare", seconds / 2, 3)
+        reference = bare_app.rate(folder / "bare", seconds / 2, 3)
         with served(folder / "var") as (server,):
             system = System(server, folder)
             system.hold(reference / 10, 3.0)  # warms up

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.processes import stat_fields
 from tests.integration.stack import Server
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -69,7 +70,7 @@ def _everything(server: Server) -> dict[int, str]:
     """
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+        if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
             parents[int(entry.name)] = int(fields[PARENT])
     found = {server.process.pid}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -88,16 +89,9 @@ def _command(pid: int) -> str | None:
         return None
 
 
-def _stat(pid: int) -> list[str] | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
 def _cpu_seconds(pid: int) -> float | None:
     """The threads' own time to the nanosecond, since what idles uses less than a tick at a time."""
-    fields = _stat(pid)
+    fields = stat_fields(pid)
     if fields is None:
         return None
     if fields[STATE] == "Z":

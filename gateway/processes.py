@@ -54,6 +54,14 @@ def children() -> list[int]:
     return found
 
 
+def stat_fields(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat behind the command's name, the state first: see proc(5). None of no process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def reap_orphans(own: Collection[int]) -> None:
     """Take the exit status of every ended child but `own`, whose `Popen` wants it for itself."""
     for pid in children():

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django_q.conf import Conf
 
+from gateway.processes import stat_fields
+
 Member = tuple[int, int]  # process id, and when it was started (the kernel's ticks): ids are used again
 
 BESIDE_WORKERS = 4  # leader, sentinel, pusher, monitor
@@ -29,9 +31,9 @@ def sound_members(guard: int) -> frozenset[Member]:
     found: set[Member] = set()
     for leader in _children(guard):
         # The guard inherits orphans, too; the leader alone leads a group.
-        if (fields := _stat(leader)) and int(fields[GROUP]) == leader:
+        if (fields := stat_fields(leader)) and int(fields[GROUP]) == leader:
             for pid in _family(leader):
-                if (member := _stat(pid)) and member[STATE] not in UNSOUND:
+                if (member := stat_fields(pid)) and member[STATE] not in UNSOUND:
                     found.add((pid, int(member[STARTED])))
     return frozenset(found)
 
@@ -48,10 +50,3 @@ def _children(pid: int) -> list[int]:
         with suppress(OSError):  # it may end while it is looked at
             found += map(int, task.read_text().split())
     return found
-
-
-def _stat(pid: int) -> list[str] | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None

@@ -1,15 +1,21 @@
-"""Events as columns of numbers, and those grouped: what a rollup adds up, many events at a time."""
+"""Events as columns of numbers, and those grouped: what a rollup adds up, many events at a time.
+
+`Keys` says which rows they belong to, `Columns` what they add there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.events import TrafficEvent
 from stats.estimators import Hashes, Values, parse_hashes
+
+Key = tuple[Any, ...]  # (hours since the epoch,), or with the route
 
 CLASSES = 6  # of a status: 1xx is number 1, 5xx number 5
 
@@ -63,3 +69,30 @@ class Columns:
             Group(end - start, by_class, size, total, least, most, short[start:end], clients[start:end])
             for start, end, by_class, size, total, least, most in columns
         ]
+
+
+class Keys:
+    """Which hour, and which route and hour, each event belongs to: by its place among the distinct ones.
+
+    As numbers: thousands of tuples take longer, and set off the garbage collector.
+    """
+
+    def __init__(self, hours: NDArray[np.int64], routes: Sequence[str]) -> None:
+        distinct_hours, self.hour_places = np.unique(hours, return_inverse=True)
+        self.hours: list[int] = distinct_hours.tolist()
+        # In this order, so that two writers could never wait for each other.
+        names = sorted(set(routes))
+        numbers = {name: number for number, name in enumerate(names)}
+        route_places = np.array([numbers[route] for route in routes])
+        pairs, first, self.places = np.unique(
+            self.hour_places * len(names) + route_places, return_index=True, return_inverse=True
+        )
+        self.distinct: list[Key] = [
+            (self.hours[pair // len(names)], names[pair % len(names)]) for pair in pairs.tolist()
+        ]
+        self._first = first
+
+    @property
+    def as_they_came(self) -> list[Key]:
+        """The distinct ones by their first event."""
+        return [self.distinct[place] for place in np.argsort(self._first).tolist()]

@@ -22,8 +22,9 @@ from gateway.conf import conf
 from stats.errors import is_transient, one_line
 from stats.estimators import estimator
 from stats.estimators.top_values import TopValuesSummary
-from stats.rollups import COLUMNS, P95, read, read_top_values
+from stats.rollups import COLUMNS, P95
 from stats.route_cap import OTHER
+from stats.summaries import read, read_top_values
 
 logger = logging.getLogger(__name__)
 

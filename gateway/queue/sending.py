@@ -6,20 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-import psycopg
 from django.db import Error, connections
 from django_q.tasks import async_task
 
 from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import encode_batch
-from gateway.queue.transactions import bounded_transaction, fetch
+from gateway.queue.transactions import DOORBELL_WAITS, bounded_transaction, fetch
+from gateway.statements import execute_bound
 
 _Item = TypeVar("_Item")
 
 ROWS_AT_ONCE = 1000  # of a statement
-
-_DOORBELL_WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
 
 
 class QueueRefused(Exception):
@@ -85,7 +83,7 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
     for some in _chunks(batches, ROWS_AT_ONCE):
         is_announced = _insert(some)
     if not is_announced:
-        async_task(conf.consumer, task_name=conf.queue.name)
+        _ring()
 
 
 def _insert(batches: Sequence[tuple[str, int]]) -> bool:
@@ -93,23 +91,15 @@ def _insert(batches: Sequence[tuple[str, int]]) -> bool:
 
     Should he have looked before they are committed, the bell beside the worker rings within a second.
     """
-    connection = connections[conf.database]
-    connection.ensure_connection()
     deliveries = conf.queue.max_retries + 1
-    # Rows of parameters, not arrays: an array's text is escaped character by character in Python. And bound
-    # by the server: Django would quote all payloads into the statement, for PostgreSQL to read them out.
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(
-            "WITH queued AS (INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
-            + ", ".join(["(%s, %s, %s)"] * len(batches))
-            + f") SELECT {_DOORBELL_WAITS}",
-            [
-                *(value for payload, events in batches for value in (payload, events, deliveries)),
-                conf.queue.name,
-            ],
-        )
-        row = cursor.fetchone()
-        return bool(row and row[0])
+    # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
+    rows = execute_bound(
+        "WITH queued AS (INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
+        + ", ".join(["(%s, %s, %s)"] * len(batches))
+        + f") SELECT {DOORBELL_WAITS}",
+        [*(value for payload, events in batches for value in (payload, events, deliveries)), conf.queue.name],
+    )
+    return bool(rows[0][0])
 
 
 def ring() -> None:
@@ -119,8 +109,12 @@ def ring() -> None:
     too, since that takes longer than to commit them. If it once does not, the bell beside the worker notices
     within a second.
     """
-    if not fetch(f"SELECT {_DOORBELL_WAITS}", [conf.queue.name])[0]:
-        async_task(conf.consumer, task_name=conf.queue.name)
+    if not fetch(f"SELECT {DOORBELL_WAITS}", [conf.queue.name])[0]:
+        _ring()
+
+
+def _ring() -> None:
+    async_task(conf.consumer, task_name=conf.queue.name)
 
 
 def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

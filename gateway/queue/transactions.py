@@ -14,6 +14,8 @@ from gateway.conf import conf
 
 WORK_SECONDS = 20.0  # bound on one transaction of the consumer
 LOCK_SECONDS = 5.0  # bound on waiting for another consumer, or for somebody's lock
+# Whether there is a doorbell that nobody has answered yet. One parameter, the queue's name.
+DOORBELL_WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
 
 
 @contextmanager

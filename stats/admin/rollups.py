@@ -111,9 +111,9 @@ class RollupAdmin(ReadOnlyAdmin):
 
 
 def _summaries(stats: Rollup) -> tuple[LatencySummary, ClientSummary]:
-    from stats import rollups  # here: it loads numpy, which who shows no page can do without
+    from stats import summaries  # here: it loads numpy, which who shows no page can do without
 
-    return rollups.read(bytes(stats.response_times), bytes(stats.clients))
+    return summaries.read(bytes(stats.response_times), bytes(stats.clients))
 
 
 def _bounded(value: float | None, lower: float | None, upper: float | None, is_exact: bool) -> str:

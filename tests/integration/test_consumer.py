@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection, connections
+from django.utils import timezone
 from django_q.models import OrmQ
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -380,3 +382,16 @@ def test_a_database_that_fails_between_two_transactions_takes_no_delivery_from_w
 
     assert list(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 0]
     assert consumer.drain().inserted == 20
+
+
+def test_a_batch_that_comes_late_with_an_old_time_is_found_by_the_same_drain(send, make_event, settings):
+    """A claim ahead looks behind the current batches only; the last claim of a drain looks at all."""
+    settings.TRAFFIC_TRANSACTION_EVENTS = 10
+    send(*(make_event() for _ in range(10)))
+    current = queue.claim()
+    send(*(make_event() for _ in range(10)))
+    QueuedBatch.objects.exclude(pk=current[0].id).update(visible_at=timezone.now() - timedelta(hours=1))
+    assert queue.claim_ahead(current) == []
+
+    queue.give_back(current, "", delay=0)
+    assert drain().inserted == 20

@@ -15,8 +15,11 @@ from django.db import connections
 from gateway.conf import conf
 
 
-def execute(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Runs one statement in the caller's transaction; its rows, if it has any. Raises django.db.Error."""
+def execute_bound(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Runs one statement in the caller's transaction, if there is one; its rows, if it has any.
+
+    They come in PostgreSQL's binary form: bytes as text are hexadecimal. Raises django.db.Error.
+    """
     connection = connections[conf.database]
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
