@@ -55,7 +55,7 @@ def children() -> list[int]:
 
 
 def stat_fields(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat behind the command's name, the state first: see proc(5). None of no process."""
+    """Fields of /proc/PID/stat behind the command's name, state first, as in proc(5); None of no process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

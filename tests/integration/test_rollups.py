@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import queue
 from gateway.idempotency import hash_ip
-from stats import daily
+from stats import daily, rollups
 from stats.consumer import drain
 from stats.estimators import estimator
 from stats.estimators.top_values import TopValuesSummary
@@ -278,3 +278,14 @@ def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(
 
     assert failures == 5
     assert figures(PathStatsHourly.objects.get()) == exact(list(Event.objects.all())) == (6, 2.0, 5.0, 6)
+
+
+def test_what_this_process_wrote_last_is_not_read_again(send, make_event, monkeypatch):
+    send(make_event(response_time=10.0))
+    drain()
+    monkeypatch.setattr(rollups, "read", lambda *stored: pytest.fail("it is remembered"))
+
+    send(make_event(response_time=30.0))
+    drain()
+
+    assert estimator().latency(PathStatsHourly.objects.get().response_times).count == 2
