@@ -64,21 +64,28 @@ def claim_ahead(current: Sequence[Claimed]) -> list[Claimed]:
 
     Looks behind the current ones only, as far as they are whole: what was before them is done, and entries of
     done batches stay in the index for as long as anybody's snapshot could see them. `claim` looks at all.
+    The current ones are never among them, though their lease may have ended: claimed anew under the hands
+    that work on them, they would come again for ever.
     """
     since = max(claimed.created_at for claimed in current) - OVERTAKING
     is_first = all(claimed.deliveries == 1 for claimed in current)
     with connections[conf.database].cursor() as cursor:
-        return _claim(cursor, since=since if is_first else None)
+        return _claim(
+            cursor, since=since if is_first else None, without=[claimed.id for claimed in current]
+        )
 
 
-def _claim(cursor: CursorWrapper, *, probe: bool = False, since: datetime | None = None) -> list[Claimed]:
+def _claim(
+    cursor: CursorWrapper, *, probe: bool = False, since: datetime | None = None, without: Sequence[int] = ()
+) -> list[Claimed]:
     cursor.execute(
         """
         SELECT id, events, octet_length(payload), deliveries > 0 FROM gateway_queuedbatch
         WHERE visible_at <= clock_timestamp() AND visible_at >= coalesce(%s, '-infinity'::timestamptz)
+              AND id <> ALL(%s::bigint[])
         ORDER BY %s AND first_failed_at IS NOT NULL, visible_at, id LIMIT %s FOR UPDATE SKIP LOCKED
         """,
-        [since, probe, 1 if probe else CANDIDATES],
+        [since, list(without), probe, 1 if probe else CANDIDATES],
     )
     chosen = _choose(cursor.fetchall(), conf.transaction_events)
     if not chosen:

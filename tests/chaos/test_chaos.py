@@ -68,17 +68,13 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 def test_the_processes_are_told_apart_and_a_tampered_table_is_noticed(system: System) -> None:
     roles = Roles(system)
+    assert wait_for(lambda: len(roles.gunicorn()[1]) == 2, 30)  # the system answers from the first one on
     master, workers = roles.gunicorn()
-    assert len(workers) == 2
     assert master not in workers
-    cluster = roles.cluster()
-    assert {role: len(pids) for role, pids in cluster.items()} == {
-        "leader": 1,
-        "sentinel": 1,
-        "worker": 1,
-        "monitor": 1,
-        "pusher": 1,
-    }
+    cluster = dict.fromkeys(("leader", "sentinel", "worker", "monitor", "pusher"), 1)
+    assert wait_for(
+        lambda: {role: len(pids) for role, pids in roles.cluster().items()} == cluster, 30
+    ), roles.cluster()
     before = roles.one("pusher")
     os.kill(before, signal.SIGKILL)
     assert wait_for(lambda: roles.cluster().get("pusher", [before]) != [before], 30)

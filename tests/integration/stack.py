@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ class Server:
             for pid, command in found.items()
             if all(word in command for word in words) and "process_group" not in command
         )
+
+    def settled(self, *words: str) -> list[int]:
+        """As `pids`, once they have been the same for half a second: at a start, forks come and go."""
+        for _ in range(40):
+            before = self.pids(*words)
+            time.sleep(0.5)
+            if before and self.pids(*words) == before:
+                return before
+        raise AssertionError(f"{words}: {self.pids(*words)}")
 
     def replaced(self, before: list[int], words: tuple[str, ...]) -> bool:
         """Whether there are such processes again, and none of the old ones."""

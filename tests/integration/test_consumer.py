@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 from hypothesis import HealthCheck, given, settings
@@ -382,6 +382,18 @@ def test_a_database_that_fails_between_two_transactions_takes_no_delivery_from_w
 
     assert list(QueuedBatch.objects.values_list("deliveries", flat=True)) == [0, 0]
     assert consumer.drain().inserted == 20
+
+
+def test_a_claim_ahead_leaves_alone_what_is_worked_on_though_its_lease_ended(send, make_event, settings):
+    """Claimed anew, the batch would not be finished by the hands that store it, and come again for ever."""
+    settings.TRAFFIC_LEASE = 0
+    send(*(make_event() for _ in range(100)))
+    current = queue.claim()
+    with transaction.atomic():
+        assert queue.hold(current) == current
+        assert queue.claim_ahead(current) == []
+
+    assert drain().batches == 1
 
 
 def test_a_batch_that_comes_late_with_an_old_time_is_found_by_the_same_drain(send, make_event, settings):

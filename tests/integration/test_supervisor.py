@@ -51,8 +51,7 @@ def test_two_servers_run_at_once_and_sigterm_leaves_nothing_of_either(tmp_path: 
 def test_what_dies_is_started_again_and_a_killed_supervisor_takes_all_along(tmp_path: Path) -> None:
     with served(tmp_path / "var") as (server,):
         for words in (("gunicorn",), ("qcluster",), ("embedded_postgres.keeper",), ("postgres", "-D")):
-            assert wait_for(partial(server.pids, *words), 20), words
-            before = server.pids(*words)
+            before = server.settled(*words)
             os.kill(before[0], signal.SIGKILL)
             assert wait_for(partial(server.replaced, before, words), 20), words
         assert wait_for(server.answers, 20), server.output()
