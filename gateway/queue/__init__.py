@@ -10,8 +10,9 @@ failed, `give_back`.
 
 from gateway.queue.attendance import Depth, depth, is_due, is_unattended
 from gateway.queue.deliveries import Claimed, claim, claim_ahead, finish, give_back, hold, retry
+from gateway.queue.doorbell import ring
 from gateway.queue.parts import fits, halve, put_off, surely_fits
-from gateway.queue.sending import QueueRefused, enqueue, ring, send, send_unreadable
+from gateway.queue.sending import QueueRefused, enqueue, send, send_unreadable
 from gateway.queue.transactions import lock_key
 
 __all__ = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.conf import conf
-from gateway.queue.transactions import DOORBELL_WAITS, LOCK_SECONDS, bounded_transaction, fetch, lock_key
+from gateway.queue import doorbell
+from gateway.queue.transactions import LOCK_SECONDS, bounded_transaction, fetch, lock_key
 
 _DUE = "EXISTS (SELECT FROM gateway_queuedbatch WHERE visible_at <= clock_timestamp())"
 
@@ -37,7 +38,7 @@ def is_unattended(*, or_idle: bool = False) -> bool:
     """Whether a batch is due (or the queue idle, if asked so) while nobody works and no doorbell waits."""
     with bounded_transaction(LOCK_SECONDS) as cursor:
         cursor.execute(
-            f"SELECT pg_try_advisory_xact_lock(%s) AND (%s OR {_DUE}) AND NOT {DOORBELL_WAITS}",
+            f"SELECT pg_try_advisory_xact_lock(%s) AND (%s OR {_DUE}) AND NOT {doorbell.WAITS}",
             [lock_key(), or_idle, conf.queue.name],
         )
         return bool(cursor.fetchone()[0])

@@ -70,9 +70,7 @@ def claim_ahead(current: Sequence[Claimed]) -> list[Claimed]:
     since = max(claimed.created_at for claimed in current) - OVERTAKING
     is_first = all(claimed.deliveries == 1 for claimed in current)
     with connections[conf.database].cursor() as cursor:
-        return _claim(
-            cursor, since=since if is_first else None, without=[claimed.id for claimed in current]
-        )
+        return _claim(cursor, since=since if is_first else None, without=[claimed.id for claimed in current])
 
 
 def _claim(

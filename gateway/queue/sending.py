@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from django.db import Error, connections
-from django_q.tasks import async_task
 
 from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import encode_batch
-from gateway.queue.transactions import DOORBELL_WAITS, bounded_transaction, fetch
-from gateway.statements import execute_bound
+from gateway.queue import doorbell
+from gateway.queue.transactions import limits
+from gateway.statements import execute_at_once
 
 _Item = TypeVar("_Item")
 
@@ -65,56 +65,34 @@ def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
 
 
 def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
-    # The server's own bound is the shorter one: its answer says more than a connection that is cut.
-    with (
-        deadline(connections[conf.database], conf.send_timeout),
-        bounded_transaction(conf.send_timeout * 0.9),
-    ):
-        enqueue(batches)
+    with deadline(connections[conf.database], conf.send_timeout):
+        # The server's own bound is the shorter one: its answer says more than a connection that is cut.
+        _enqueue(batches, [(limits(conf.send_timeout * 0.9), [])])
 
 
 def enqueue(batches: Sequence[tuple[str, int]]) -> None:
     """Queues whole payloads, each with its number of events, and rings unless a doorbell waits; in the
-    caller's transaction.
+    caller's transaction, if there is one.
 
     Raises django.db.Error.
     """
-    is_announced = False
-    for some in _chunks(batches, ROWS_AT_ONCE):
-        is_announced = _insert(some)
-    if not is_announced:
-        _ring()
+    _enqueue(batches, [])
 
 
-def _insert(batches: Sequence[tuple[str, int]]) -> bool:
-    """Whether a doorbell waits already: whoever answers it finds these batches, too.
+def _enqueue(batches: Sequence[tuple[str, int]], before: Sequence[tuple[str, Sequence[str | int]]]) -> None:
+    rows = [_rows(some) for some in _chunks(batches, ROWS_AT_ONCE)]
+    doorbell.rung(execute_at_once([*before, *rows, doorbell.statement()]))
 
-    Should he have looked before they are committed, the bell beside the worker rings within a second.
-    """
-    deliveries = conf.queue.max_retries + 1
+
+def _rows(batches: Sequence[tuple[str, int]]) -> tuple[str, list[str | int]]:
     # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
-    rows = execute_bound(
-        "WITH queued AS (INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES "  # noqa: S608
-        + ", ".join(["(%s, %s, %s)"] * len(batches))
-        + f") SELECT {DOORBELL_WAITS}",
-        [*(value for payload, events in batches for value in (payload, events, deliveries)), conf.queue.name],
+    numbers = range(1, 3 * len(batches), 3)
+    values = ", ".join(f"(${number}, ${number + 1}, ${number + 2})" for number in numbers)
+    deliveries = conf.queue.max_retries + 1
+    return (
+        f"INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES {values}",  # noqa: S608
+        [value for payload, events in batches for value in (payload, events, deliveries)],
     )
-    return bool(rows[0][0])
-
-
-def ring() -> None:
-    """Rings the doorbell, in the caller's transaction if there is one. Raises django.db.Error.
-
-    Where one waits that nobody has answered yet, whoever answers it will find this transaction's batches,
-    too, since that takes longer than to commit them. If it once does not, the bell beside the worker notices
-    within a second.
-    """
-    if not fetch(f"SELECT {DOORBELL_WAITS}", [conf.queue.name])[0]:
-        _ring()
-
-
-def _ring() -> None:
-    async_task(conf.consumer, task_name=conf.queue.name)
 
 
 def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

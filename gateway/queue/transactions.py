@@ -14,8 +14,6 @@ from gateway.conf import conf
 
 WORK_SECONDS = 20.0  # bound on one transaction of the consumer
 LOCK_SECONDS = 5.0  # bound on waiting for another consumer, or for somebody's lock
-# Whether there is a doorbell that nobody has answered yet. One parameter, the queue's name.
-DOORBELL_WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
 
 
 @contextmanager
@@ -27,9 +25,15 @@ def bounded_transaction(seconds: float) -> Iterator[CursorWrapper]:
 
 
 def limit(cursor: CursorWrapper, seconds: float) -> None:
-    cursor.execute(
-        "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
-        [f"{seconds * 1000:.0f}", f"{min(seconds, LOCK_SECONDS) * 1000:.0f}"],
+    cursor.execute(limits(seconds))
+
+
+def limits(seconds: float) -> str:
+    """The statement that bounds those behind it in its transaction, and how long they wait for locks."""
+    statement, lock = (f"{bound * 1000:.0f}" for bound in (seconds, min(seconds, LOCK_SECONDS)))
+    return (
+        f"SELECT set_config('statement_timeout', '{statement}', true),"
+        f" set_config('lock_timeout', '{lock}', true)"
     )
 
 

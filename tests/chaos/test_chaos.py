@@ -72,9 +72,9 @@ def test_the_processes_are_told_apart_and_a_tampered_table_is_noticed(system: Sy
     master, workers = roles.gunicorn()
     assert master not in workers
     cluster = dict.fromkeys(("leader", "sentinel", "worker", "monitor", "pusher"), 1)
-    assert wait_for(
-        lambda: {role: len(pids) for role, pids in roles.cluster().items()} == cluster, 30
-    ), roles.cluster()
+    assert wait_for(lambda: {role: len(pids) for role, pids in roles.cluster().items()} == cluster, 30), (
+        roles.cluster()
+    )
     before = roles.one("pusher")
     os.kill(before, signal.SIGKILL)
     assert wait_for(lambda: roles.cluster().get("pusher", [before]) != [before], 30)
