@@ -1,8 +1,8 @@
 """The journal: each event on disk before its response leaves, until a store has it.
 
-Each process appends to a segment file of its own (`gateway.segments`), one `write` an event, and adopts the
-segments of dead ones: when its sender starts and every few seconds, in web processes and in the worker. No
-lock is shared between processes.
+Each process appends to a segment file of its own (`gateway.segments`), and adopts the segments of dead ones
+when its sender starts and every few seconds, in web processes and in the worker. No lock is shared between
+processes.
 
 What `TRAFFIC_JOURNAL` survives: `os` (default) the SIGKILL of any process, since the page cache is the
 kernel's; `fsync` also a crash of the machine; `off` neither.
@@ -15,7 +15,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 from gateway import metrics, segments
 from gateway.conf import conf
@@ -23,8 +22,8 @@ from gateway.segments import Adopted, Segment
 
 logger = logging.getLogger(__name__)
 
-SEGMENT_BYTES = 1_000_000  # a segment is closed at this size; about 3,000 events
 COMPLAINT_SECONDS = 1.0  # a full disk is one log line a second
+RETRY_SECONDS = 0.5  # a full disk is not asked by every request
 
 
 class Journal:
@@ -34,51 +33,44 @@ class Journal:
         self._lock = threading.Lock()  # of this process only
         self._active: Segment | None = None
         self._held: set[Segment] = set()
-        self._bytes = 0  # of all processes' segments, as last looked up, and what was written since
+        self._bytes = 0  # of all processes' segments, as last looked up, and those begun since
+        self._begin_at = float("-inf")
         self._complained_at = float("-inf")
 
     def append(self, encoded: bytes, *, from_edge: bool) -> Segment | None:
         """Writes one event; its segment, or None if it could not be written. Never raises."""
         if conf.journal == "off":
             return None
-        line = b"%b %b\n" % (b"E" if from_edge else b"-", encoded)
         try:
             with self._lock:
-                return self._append(line)
+                segment = self._active
+                if segment is None or not segment.append(encoded, from_edge=from_edge):
+                    segment = self._begin_segment(len(encoded))
+                    segment.append(encoded, from_edge=from_edge)
+                if conf.journal == "fsync":
+                    os.fdatasync(segment.descriptor)
+                segment.outstanding += 1
+                return segment
         except OSError as error:
             self._complain(str(error))
             return None
 
-    def _append(self, line: bytes) -> Segment | None:
-        if self._bytes + len(line) > conf.journal_bytes:
-            self._complain(f"{self._bytes} bytes of events wait (TRAFFIC_JOURNAL_BYTES)")
-            return None
-        segment = self._active
-        if segment is None or segment.size > SEGMENT_BYTES:
-            segment = self._begin_segment()
-        written = os.write(segment.descriptor, line)
-        if written != len(line):
-            # The disk is full: half a line would run into the next one.
-            self._complain("the disk is full")
-            try:
-                os.ftruncate(segment.descriptor, segment.size)
-            except OSError:
-                self._active = None  # no further line is put behind the half one
-            return None
-        if conf.journal == "fsync":
-            os.fdatasync(segment.descriptor)
-        segment.size += written
-        segment.outstanding += 1
-        self._bytes += written
-        return segment
-
-    def _begin_segment(self) -> Segment:
-        finished, self._active = self._active, None
+    def _begin_segment(self, event_bytes: int) -> Segment:
+        """Raises OSError, also at the bound: the full one stays active then, until it is settled."""
+        now = time.monotonic()
+        if now < self._begin_at:
+            raise OSError("no segment could be begun a moment ago")
+        if self._bytes + segments.BYTES > conf.journal_bytes:
+            raise OSError(f"{self._bytes} bytes of segments are there (TRAFFIC_JOURNAL_BYTES)")
+        self._begin_at = now + RETRY_SECONDS
+        segment = segments.begin(event_bytes, synced=conf.journal == "fsync")
+        self._begin_at = now
+        self._bytes += segment.size
+        self._held.add(segment)
+        finished, self._active = self._active, segment
         if finished is not None and not finished.outstanding:
             self._close(finished)
-        self._active = segments.begin(synced=conf.journal == "fsync")
-        self._held.add(self._active)
-        return self._active
+        return segment
 
     def spill(self, segment: Segment) -> None:
         """The event written last stays in its segment only: the process has no room for it."""
@@ -97,11 +89,8 @@ class Journal:
     def _settle(self, segment: Segment) -> None:
         if segment is not self._active or segment.spilled:
             self._close(segment)
-        elif segment.size:
-            with suppress(OSError):  # then it is adopted one day, and its events are known
-                os.ftruncate(segment.descriptor, 0)
-                self._bytes -= segment.size
-                segment.size = 0
+        else:
+            segment.settle()
 
     def _close(self, segment: Segment) -> None:
         self._held.discard(segment)
@@ -111,8 +100,8 @@ class Journal:
             segment.release()
             return
         try:
-            segment.remove()
             self._bytes -= segment.size
+            segment.remove()
         except OSError as error:
             logger.error(
                 "Journal: %s can't be removed; its events are in the stores: %s", segment.path, error

@@ -71,7 +71,9 @@ def _pipelined(pgconn: pq.abc.PGconn, statements: Sequence[tuple[str, Sequence[s
             answered.poll()
             pgconn.consume_input()
         result = pgconn.get_result()
-        if result is None:  # the end of one statement's results
+        if result is None:  # the end of one statement's results, or of the connection
+            if pgconn.status != pq.ConnStatus.OK:
+                raise psycopg.OperationalError(pgconn.get_error_message())
             continue
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             break

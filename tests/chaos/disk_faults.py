@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
@@ -35,15 +36,16 @@ def database_disk_full(scene: Scene) -> Iterator[None]:
 def journal_disk_full(scene: Scene) -> Iterator[None]:
     """No file of a web process may grow any more: as a full disk, and nobody need be root for it.
 
-    The log is such a file, too: what the workers say meanwhile is missing from it, so the counter is asked.
+    A segment has its space from the start, so one worker is killed: the one after it can begin none. The log
+    is such a file, too: what the workers say meanwhile is missing from it, so the counter is asked.
     """
-    _, workers = scene.roles.gunicorn()
+    master, workers = scene.roles.gunicorn()
     before = _unjournalled(scene.system)
-    # Less than a line or two: segments are emptied so often that they hardly grow beyond that.
-    room = scene.random.randrange(0, 500)  # bytes
-    _limit_files(workers, room)
+    _limit_files([master, *workers], scene.random.randrange(0, 500_000))  # bytes
+    scene.signal(scene.random.choice(sorted(workers)), signal.SIGKILL)
     yield
-    _limit_files(workers, resource.RLIM_INFINITY)
+    master, workers = scene.roles.gunicorn()
+    _limit_files([master, *workers], resource.RLIM_INFINITY)
     if _unjournalled(scene.system) == before:
         raise Missed("every event could be journalled")
 

@@ -20,6 +20,7 @@ from tests.chaos import (  # noqa: F401  (they fill the catalogue)
     second_cluster,
     store_faults,
 )
+from tests.chaos.books import journalled
 from tests.chaos.disk import small_disk
 from tests.chaos.drain import await_drained, read_books
 from tests.chaos.faults import FAULTS, Missed, Scene
@@ -135,11 +136,7 @@ def _close(system: System, result: Result) -> None:
     if not hasattr(system, "process"):
         return
     result.leftovers += [f"process {pid}: {command}" for pid, command in system.end().items()]
-    result.leftovers += [
-        str(path.relative_to(system.var_dir))
-        for path in (system.var_dir / "journal").glob("*")
-        if path.stat().st_size
-    ]
+    result.leftovers += [f"{len(text)} bytes of the journal" for text in journalled(system.var_dir) if text]
 
 
 def to_stderr(line: str) -> None:

@@ -88,7 +88,7 @@ class Server:
             connection.close()
 
     def ends(self) -> bool:
-        return wait_for(lambda: self.process.poll() is not None, 15)
+        return wait_for(lambda: self.process.poll() is not None, 40)  # also where all cores are busy
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
