@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
 
 
-class Waiting(msgspec.Struct, eq=False):
+class Waiting(msgspec.Struct, eq=False, gc=False):
     """An event, and what has already taken it."""
 
     event: TrafficEvent

@@ -52,6 +52,30 @@ def test_a_hand_over_rings_only_if_no_doorbell_waits(send, make_event):
     assert OrmQ.objects.count() == 2
 
 
+def test_each_doorbell_is_a_task_of_its_own_though_it_is_made_ahead(send, make_event):
+    ids = set()
+    for _ in range(3):
+        OrmQ.objects.all().delete()
+        send(make_event())
+        queue.ring()
+        send(make_event())
+        (bell,) = OrmQ.objects.all()
+        assert bell.lock <= timezone.now()
+        ids.add(bell.task_id())
+
+    assert len(ids) == 3
+
+
+def test_a_doorbell_that_was_taken_back_with_its_batches_is_rung_the_next_time(send, make_event):
+    OrmQ.objects.all().delete()
+    with transaction.atomic():
+        queue.enqueue([("[]", 1)])
+        transaction.set_rollback(True)
+    send(make_event())
+
+    assert OrmQ.objects.count() == 1
+
+
 def test_batches_and_doorbell_commit_together_or_not_at_all(store, make_event):
     OrmQ.objects.all().delete()
     with transaction.atomic():
