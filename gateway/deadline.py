@@ -27,16 +27,16 @@ class Watchdog:
     """
 
     def __init__(self) -> None:
-        self._watched: dict[object, tuple[float, float, socket.socket]] = {}
+        self._watched: dict[object, tuple[float, float, int]] = {}
         self._changed = threading.Condition()
         self._looks_at = float("inf")  # when the thread wakes by itself
         self._thread: threading.Thread | None = None
 
-    def watch(self, connected: socket.socket, seconds: float) -> object:
-        """Cuts `connected` in so many seconds, unless `release` comes before; its key."""
+    def watch(self, descriptor: int, seconds: float) -> object:
+        """Shuts that socket down in so many seconds, unless `release` comes before; its key."""
         key, until = object(), time.monotonic() + seconds
         with self._changed:
-            self._watched[key] = (until, seconds, connected)
+            self._watched[key] = (until, seconds, descriptor)
             if self._thread is None:
                 self._start()
             elif until < self._looks_at:
@@ -44,10 +44,10 @@ class Watchdog:
         return key
 
     def release(self, key: object) -> None:
-        """The time is kept, or over; closes the socket given."""
+        """The time is kept, or over; closes the descriptor given."""
         with self._changed:
-            _, _, connected = self._watched.pop(key)
-            connected.close()
+            _, _, descriptor = self._watched.pop(key)
+            os.close(descriptor)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="tallygate-deadlines", daemon=True)
@@ -63,10 +63,10 @@ class Watchdog:
         with self._changed:
             while True:
                 now = time.monotonic()
-                for key, (until, seconds, connected) in list(self._watched.items()):
+                for key, (until, seconds, descriptor) in list(self._watched.items()):
                     if until <= now:
-                        _cut(connected, seconds)
-                        self._watched[key] = (float("inf"), seconds, connected)
+                        _cut(descriptor, seconds)
+                        self._watched[key] = (float("inf"), seconds, descriptor)
                 self._looks_at = min((until for until, _, _ in self._watched.values()), default=float("inf"))
                 pause = self._looks_at - now
                 self._changed.wait(None if pause == float("inf") else pause)
@@ -87,16 +87,17 @@ def deadline(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
         watchdog.release(key)
 
 
-def _socket_of(connection: BaseDatabaseWrapper) -> socket.socket:
+def _socket_of(connection: BaseDatabaseWrapper) -> int:
     """The connection's socket under a descriptor of our own: the number may be reused once it is closed."""
     with connection.wrap_database_errors:  # a broken connection raises psycopg's own here
-        return socket.socket(fileno=os.dup(connection.connection.pgconn.socket))
+        return os.dup(connection.connection.pgconn.socket)
 
 
-def _cut(connected: socket.socket, seconds: float) -> None:
+def _cut(descriptor: int, seconds: float) -> None:
     logger.warning("PostgreSQL did not answer within %.1f s; the connection is cut", seconds)
-    with suppress(OSError):  # it may have gone away by itself meanwhile
-        connected.shutdown(socket.SHUT_RDWR)
+    # Made here only: to make one costs several system calls, and nearly no hand-over is cut.
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connected:
+        connected.shutdown(socket.SHUT_RDWR)  # it may have gone away by itself meanwhile
 
 
 def _begin_anew() -> None:

@@ -79,10 +79,12 @@ class Delivery:
         `is_last`: the process ends, so a store is tried even if it refused a moment ago.
         """
         self._recognize_repeats(batch)
+        is_refused = False
         if mode != "legacy":
             wanted = [waiting for waiting in batch if not waiting.queued and not waiting.for_replay]
-            self._to_queue(wanted)
-        self._to_collector(batch, mode, is_last=is_last)
+            is_refused = not self._to_queue(wanted)
+        if is_refused or mode != "queue":
+            self._to_collector(batch, mode, is_last=is_last)
 
     def send_unreadable(self, payloads: Sequence[bytes]) -> bool:
         """Hands what is no event to the consumer to bury; whether the queue took it."""
@@ -111,16 +113,19 @@ class Delivery:
                 waiting.event, waiting.encoded = event, None
             waiting.from_edge = False
 
-    def _to_queue(self, batch: Sequence[Waiting]) -> None:
-        if not batch or not self._queue_backoff.is_over:
-            return
+    def _to_queue(self, batch: Sequence[Waiting]) -> bool:
+        """Whether the queue has all of these now."""
+        if not batch:
+            return True
+        if not self._queue_backoff.is_over:
+            return False
         started = time.perf_counter()
         try:
             batches = queue.send([waiting.encoded or encode(waiting.event) for waiting in batch])
         except queue.QueueRefused as refusal:
             self._queue_backoff.failed()
             logger.warning("Queue refused %d events: %s", len(batch), refusal)
-            return
+            return False
         self._queue_backoff.succeeded()
         for waiting in batch:
             waiting.queued = True
@@ -128,6 +133,7 @@ class Delivery:
         milliseconds = (time.perf_counter() - started) * 1000
         logger.info("Queue sent: %d events in %d batches, %.1f ms", len(batch), batches, milliseconds)
         _log_each("Queue sent", batch)
+        return True
 
     def _to_collector(self, batch: Sequence[Waiting], mode: str, *, is_last: bool) -> None:
         """What the mode wants collected, and what the queue refused."""

@@ -162,7 +162,7 @@ class Sender:
             self._owed.extendleft([waiting for waiting in reversed(owed) if not waiting.is_settled(mode)])
             self._owed.extend([waiting for waiting in kept if waiting.queued])
             self._in_hand = []
-        settled = [waiting for waiting in batch if waiting.is_settled(mode)]
+        settled = [waiting for waiting in batch if waiting.is_settled(mode)] if kept or self._owed else batch
         self._journal.settle(waiting.segment for waiting in settled if waiting.segment is not None)
         self._bound_owed()
         return bool(settled) or not batch or any(waiting.queued for waiting in new)
@@ -205,8 +205,8 @@ class Sender:
     def _count_captured(self) -> None:
         """Once a hand-over: a counter that all processes share costs a request as much as its journal."""
         count = 0
-        with suppress(IndexError):
-            while True:
+        with suppress(IndexError):  # another thread may count, too
+            for _ in range(len(self._uncounted)):
                 self._uncounted.popleft()
                 count += 1
         metrics.captured.inc(count)
