@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,11 @@ Key = tuple[Any, ...]  # (hours since the epoch,), or with the route
 CLASSES = 6  # of a status: 1xx is number 1, 5xx number 5
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What some events add to a row. Times are milliseconds."""
+class Group(NamedTuple):
+    """What some events add to a row. Times are milliseconds.
+
+    A tuple, as one is made for each row: a frozen dataclass takes three times as long.
+    """
 
     requests: int
     status_classes: Sequence[int]  # requests of each class; number 0 is unused

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stats.estimators import ClientSummary, LatencySummary
 
 CAPACITY = 4_000  # rows; 1 kB of the many that are small, 10 kB of a busy one
 
 
-@dataclass(frozen=True, slots=True)
-class Summaries:
+class Summaries(NamedTuple):
     """Of one row."""
 
     response_times: LatencySummary

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
 VERSION = 1
 LATENCY_SKETCH, LATENCY_RESERVOIR = b"LS", b"LR"
@@ -47,4 +48,9 @@ def unseal(data: bytes | memoryview, *kinds: bytes) -> tuple[bytes, bytes]:
 
 
 def _checksum(kind: bytes, version: int, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(kind + bytes([version])))
+    return zlib.crc32(body, _begun(kind, version))
+
+
+@cache
+def _begun(kind: bytes, version: int) -> int:
+    return zlib.crc32(kind + bytes([version]))

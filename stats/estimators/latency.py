@@ -94,6 +94,8 @@ class LatencySummary(ABC):
 
     def value(self, rank: float) -> float:
         """The value at `rank` alone, without its bounds, in a fraction of the time; of at least one value."""
+        if self._low == self._high:
+            return self._low
         if not self.is_exact or rank in (0, 1):
             found = self.quantiles([rank])[0].value
             assert found is not None

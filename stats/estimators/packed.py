@@ -18,7 +18,8 @@ NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 
 def write_values(values: Values) -> bytes:
     """The bytes to store: the same for any order of the same values."""
-    return np.sort(values).astype("<f4", copy=False).tobytes()
+    ordered = np.sort(values) if len(values) > 1 else values  # most rows of many routes have one value
+    return ordered.astype("<f4", copy=False).tobytes()
 
 
 def read_values(payload: bytes, count: int) -> Values:
@@ -35,6 +36,8 @@ def as_float(value: np.float32) -> float:
 
 def united(sorted_hashes: Hashes, others: Hashes) -> Hashes:
     """All of them, sorted, each once: np.union1d, which takes four times as long for so few."""
+    if len(others) == 1 and not len(sorted_hashes):
+        return others.copy()  # not a view, which would keep all that it was cut from
     every = np.concatenate((sorted_hashes, others))
     every.sort()
     is_first = np.empty(len(every), dtype=np.bool_)

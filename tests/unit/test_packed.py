@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stats.estimators import CorruptSummary, estimator
 from stats.estimators.frame import LATENCY_SKETCH, seal, unseal
 from stats.estimators.latency import _HEAD
+from stats.estimators.latency_sketch import SketchLatency
 from stats.estimators.packed import read_words, united, write_words
 
 words = st.lists(st.one_of(st.integers(0, 65_535), st.integers(0, 2**32 - 1)), max_size=200)
@@ -62,3 +63,19 @@ def test_a_packed_sketch_of_impossible_places_is_refused():
     payload = b"\x01" + struct.pack("<II", 1, 1) + struct.pack("<H", 1) + struct.pack("<I", 7) + b"\x01\x00"
     with pytest.raises(CorruptSummary, match="place 7 of 1"):
         estimator("sketch").latency(seal(LATENCY_SKETCH, head + payload))
+
+
+def test_a_single_first_hash_is_not_a_view_of_the_many_it_came_with():
+    many = np.arange(10, dtype=np.uint64)
+    one = united(np.empty(0, dtype=np.uint64), many[3:4])
+    assert one.tolist() == [3]
+    assert one.base is None
+
+
+@pytest.mark.parametrize("times", [[12.345], [12.345, 12.345], [0.0], [3e7 + 1]])
+def test_of_equal_times_each_rank_is_that_time_as_it_was_given(times):
+    summary = SketchLatency()
+    summary.update(times)
+    stored = SketchLatency.from_bytes(summary.to_bytes())
+    for each in (summary, stored):
+        assert each.value(0.95) == each.quantiles([0.95])[0].value == times[0]
