@@ -9,7 +9,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,8 +63,8 @@ def rate(var_dir: Path, seconds: float, rounds: int) -> float:
     with running(var_dir) as port:
         rates = []
         for number in range(rounds + 1):
-            plan = Plan(port, 0, seconds, CONNECTIONS, time.monotonic() + 1, f"b{number}", str(cores[-1]))
+            plan = Plan(port, seconds, CONNECTIONS, f"b{number}", cores=(cores[-1],))
             with driven(plan, var_dir.parent) as load:
-                rates.append(len(load.result().answered) / seconds)
+                rates.append(load.result().rate)
     progress(f"bare app on one core: {statistics.median(rates[1:]):,.0f} a second")
     return statistics.median(rates[1:])  # the first warms up

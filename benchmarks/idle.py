@@ -66,7 +66,7 @@ def measure(seconds: float) -> Idle:
 
 def _use(server: Server, folder: Path) -> None:
     """Some requests: what the first ones load, in every process, is part of what an idle system holds."""
-    plan = Plan(server.port, REQUESTS_A_SECOND, REQUEST_SECONDS, 16, time.monotonic() + 1, "use")
+    plan = Plan(server.port, REQUEST_SECONDS, 16, "use", REQUESTS_A_SECOND)
     with driven(plan, folder) as load:
         answered = len(load.result().answered)
     assert server.drained(answered), "the queue did not drain"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load import REQUESTS_A_CONNECTION, Plan, driven, quantile
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 30.0
+PATH = "/api/area{route}/items/{number}"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -26,15 +29,15 @@ class Workers:
     name: str
     arguments: tuple[str, ...]
     connections: int
-    keep_alive: bool
+    requests_a_connection: int
 
 
-SYNC = Workers("sync", ("--workers", "2", "--worker-class", "sync"), connections=4, keep_alive=False)
+SYNC = Workers("sync", ("--workers", "2", "--worker-class", "sync"), connections=4, requests_a_connection=1)
 GTHREAD = Workers(
     "gthread",
     ("--workers", "2", "--worker-class", "gthread", "--threads", "4"),
     connections=8,
-    keep_alive=True,
+    requests_a_connection=REQUESTS_A_CONNECTION,
 )
 
 
@@ -50,22 +53,30 @@ class Server:
 
     def ask(self, seconds: float) -> dict[str, Any]:
         """Loads it for so long; what the client saw. Raises RuntimeError if an answer was no 200."""
-        command = [sys.executable, "-m", "benchmarks.capture.load", str(self.port)]
-        command += ["--seconds", str(seconds), "--connections", str(self.workers.connections)]
-        command += ["--keep-alive"] if self.workers.keep_alive else []
-        before = self.worker_seconds()
-        done = subprocess.run(  # noqa: S603  (the command is made here)
-            command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=seconds + 60
+        plan = Plan(
+            self.port,
+            seconds,
+            self.workers.connections,
+            run=uuid.uuid4().hex[:8],
+            path=PATH,
+            requests_a_connection=self.workers.requests_a_connection,
         )
+        before = self.worker_seconds()
+        with driven(plan, self.log.parent) as load:
+            seen = load.result()
         after = self.worker_seconds()
-        seen: dict[str, Any] = json.loads(done.stdout)
-        if seen["failed"]:
-            raise RuntimeError(
-                f"{self.name}: {seen['failed']} requests failed; {self.log.read_text()[-2000:]}"
-            )
-        seen["main_us"] = (after[0] - before[0]) / seen["requests"] * 1e6
-        seen["others_us"] = (after[1] - before[1]) / seen["requests"] * 1e6
-        return seen
+        if seen.lost:
+            raise RuntimeError(f"{self.name}: {seen.lost} requests failed; {self.log.read_text()[-2000:]}")
+        requests, latencies = len(seen.answered), seen.latencies
+        return {
+            "requests": requests,
+            "rate": seen.rate,
+            "p50_ms": 1000 * quantile(latencies, 0.5),
+            "p99_ms": 1000 * quantile(latencies, 0.99),
+            "client_us": 1e6 * seen.cpu_seconds / requests,
+            "main_us": 1e6 * (after[0] - before[0]) / requests,
+            "others_us": 1e6 * (after[1] - before[1]) / requests,
+        }
 
     def worker_seconds(self) -> tuple[float, float]:
         """CPU seconds of the workers so far: of their main threads, and of all other ones, dead or alive."""
