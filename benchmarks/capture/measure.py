@@ -37,6 +37,8 @@ OTHERS = {
 }
 MIGRATED = ("tallygate", "buffered", "one_task", "request", "silk", "drf_tracking")
 RATE, P99 = 0.90, 1.5  # of the bare app's
+QUICK = {"seconds": 1.0, "pairs": 5, "other_pairs": 1, "other_seconds": 0.7}
+WARM_UP_SECONDS = 0.5
 POLL_SECONDS = 0.2  # as the cluster that ships
 REQUEST_US, SENDER_US = 25.0, 10.0  # CPU an event
 
@@ -59,7 +61,10 @@ class Pairs:
         return {
             "rate_ratio": round(self.ratio("rate"), 3),
             "p99_ratio": round(self.ratio("p99_ms"), 2),
-            **{of: [round(value, 2) for value in self.median(of)] for of in ("rate", "p50_ms", "p99_ms")},
+            **{
+                of: [round(value, 2) for value in self.median(of)]
+                for of in ("rate", "p50_ms", "p99_ms", "client_us")
+            },
             "rounds": len(self.base),
         }
 
@@ -69,10 +74,11 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--seconds", type=float, default=2.0, help="length of a round")
     made.add_argument("--pairs", type=int, default=12, help="rounds of Tallygate, each beside the bare app's")
     made.add_argument("--other-pairs", type=int, default=4, help="likewise of each of the others")
+    made.add_argument("--other-seconds", type=float, default=1.0, help="length of these")
     made.add_argument("--only-ours", action="store_true", help="nothing but Tallygate")
     options = made.parse_args(arguments)
     if options.quick:
-        options.seconds, options.pairs, options.other_pairs = 1.0, 5, 1
+        vars(options).update(QUICK)
     with tempfile.TemporaryDirectory(prefix="tg-") as folder:
         var_dir = Path(folder)
         embedded_postgres.ensure_running(var_dir)
@@ -89,11 +95,12 @@ def _measure(var_dir: Path, options: Namespace) -> Report:
     report = Report(
         "capture",
         "Requests with capture, against the same app without",
-        settings={"seconds": options.seconds, "pairs": options.pairs, "other_pairs": options.other_pairs},
+        settings={name: getattr(options, name) for name in QUICK},
     )
     shown: dict[str, float] = {}
     for workers in (SYNC, GTHREAD):
         with running("bare", workers, var_dir) as bare:
+            bare.ask(WARM_UP_SECONDS)
             ours = _ours(report, bare, var_dir, options)
             shown[f"{OURS}, {workers.name}"] = ours
             if not options.only_ours:
@@ -119,10 +126,11 @@ def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: N
     for title, (name, base, is_target) in OTHERS.items():
         with running(name, workers, var_dir) as server:
             if base == bare.name:
-                pairs = _pairs(bare, server, options.other_pairs, options.seconds, var_dir)
+                pairs = _pairs(bare, server, options.other_pairs, options.other_seconds, var_dir)
             else:
                 with running(base, workers, var_dir) as other_base:
-                    pairs = _pairs(other_base, server, options.other_pairs, options.seconds, var_dir)
+                    other_base.ask(WARM_UP_SECONDS)
+                    pairs = _pairs(other_base, server, options.other_pairs, options.other_seconds, var_dir)
         report.figures[f"{title}, {workers.name}"] = pairs.figures()
         ratios[f"{title}, {workers.name}"] = pairs.ratio("rate")
         if is_target:
@@ -131,9 +139,8 @@ def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: N
 
 
 def _pairs(base: Server, server: Server, count: int, seconds: float, var_dir: Path) -> Pairs:
-    """Rounds in turn, after one of each that warms up."""
-    for warmed in (base, server):
-        warmed.ask(min(1.0, seconds))
+    """Rounds in turn, after one that warms up the server; the base is warm."""
+    server.ask(WARM_UP_SECONDS)
     pairs = Pairs()
     for number in range(count):
         _empty_queue(var_dir)
@@ -179,7 +186,7 @@ def _cpu(report: Report, var_dir: Path, options: Namespace) -> None:
     from benchmarks.capture import cpu_clock
 
     with running("tallygate_timed", SYNC, var_dir) as server:
-        server.ask(min(1.0, options.seconds))
+        server.ask(WARM_UP_SECONDS)
         _empty_queue(var_dir)
         cpu = var_dir / "cpu"
         before = cpu_clock.total(cpu)
