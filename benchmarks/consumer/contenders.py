@@ -16,16 +16,23 @@ Contender = Callable[[Hours], float]
 
 def contenders(var_dir: Path, events: int) -> dict[str, Contender]:
     """By name, in the order in which they take their turns."""
-    few, many = max(200, events // 150), events // 2
+    few, many = max(100, events // 300), events // 2
+    return {
+        **of_this_process(events),
+        "Tallygate, its whole worker": partial(queued.tallygate, var_dir, events),
+        consumer.BATCHES: partial(queued.django_q2, var_dir, many, 100, {"save_limit": -1}),
+        "procrastinate, a job 100 events": partial(queued.procrastinate, var_dir, many, 100),
+        "procrastinate, a job an event": partial(queued.procrastinate, var_dir, few, 1),
+        consumer.STOCK: partial(queued.django_q2, var_dir, few, 1, {}),
+    }
+
+
+def of_this_process(events: int) -> dict[str, Contender]:
+    """Those without a worker of their own."""
     return {
         consumer.OURS: partial(ours, events),
         consumer.LIMIT: partial(direct.copy, events),
-        "Tallygate, its whole worker": partial(queued.tallygate, var_dir, events),
-        "no queue: unnest, ON CONFLICT, upsert, commits of 1,000": partial(direct.unnest, many),
-        consumer.BATCHES: partial(queued.django_q2, var_dir, many, 100, {"save_limit": -1}),
-        "procrastinate, a job 100 events": partial(queued.procrastinate, var_dir, many, 100),
-        "procrastinate, a job an event": partial(queued.procrastinate, var_dir, 2 * few, 1),
-        consumer.STOCK: partial(queued.django_q2, var_dir, few, 1, {}),
+        "no queue: unnest, ON CONFLICT, upsert, commits of 1,000": partial(direct.unnest, events // 2),
     }
 
 
