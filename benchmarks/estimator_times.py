@@ -29,11 +29,12 @@ def hashes(numbers: np.ndarray) -> list[str]:
     return [f"{number:016x}" for number in numbers.tolist()]
 
 
-def timings() -> Iterator[tuple[str, Row]]:
+def timings(sizes: Sequence[int]) -> Iterator[tuple[str, Row]]:
+    """Of rows with so many values each."""
     random = np.random.default_rng(2)
     times, names = random.lognormal(3, 1, TIMED).tolist(), hashes(random.integers(0, 2**63, TIMED))
     for one in ESTIMATORS.values():
-        for size in SIZES:
+        for size in sizes:
             row = stored(one.latency(), random.lognormal(3, 1, size))
             seen = stored(one.clients(), hashes(random.integers(0, 2**63, size)))
             calls: dict[str, Callable[[], object]] = {

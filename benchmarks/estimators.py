@@ -26,8 +26,8 @@ from stats.estimators import ESTIMATORS, Estimator
 
 RANKS = (0.5, 0.95, 0.99)
 DAY = 24
-QUICK_ROUNDS = 2
-ROUNDS_OF_ONE = 10  # at least, of a single hour
+QUICK_ROUNDS = 1
+ROUNDS_OF_ONE = 6  # at least, of a single hour
 ERROR = 2.0  # per cent that the sketch may be off
 BUSY_BYTES, SMALL_BYTES = 6_000, 300  # of a row with a million requests, and with ten
 COMPARED = 4_000_000  # values compared for each case, as far as 10 rounds or more allow
@@ -122,7 +122,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(measured) if options.json else tables.text(measured))
         return 0
     rounds = QUICK_ROUNDS if options.quick else options.rounds
-    results = [*synthetic(rounds), *timings()]
+    results = [*synthetic(rounds), *timings(SIZES[:-1] if options.quick else SIZES)]
     results += [result for log in options.log for result in real(log, rounds)]
     measured = tables.averaged(results)
     if not options.json:

@@ -28,7 +28,7 @@ MEDIAN_SECONDS, P99_SECONDS = 0.5, 1.5
 LOOK_SECONDS = 0.005
 LOOKED_FOR = 20.0  # requests a second, at most, picked at random: never in step with what has a rhythm
 PATIENCE_SECONDS = 30.0
-WARM_UP_SECONDS = 5.0
+WARM_UP_SECONDS = 3.0
 CONNECTIONS = {10: 4, 500: 16}
 # The bound on ids leaves PostgreSQL only the newest rows to look at.
 LOOK = "SELECT request_id FROM stats_event WHERE idempotent_id >= %s AND request_id = ANY(%s)"
@@ -88,7 +88,7 @@ class Reader:
 
 def measure(server: Server, rate: int, seconds: float, run: str, folder: Path) -> Round:
     """Drives the server at that rate and looks. Raises AssertionError when one is never found."""
-    plan = Plan(server.port, rate, seconds, CONNECTIONS[rate], time.monotonic() + 1.5, run)
+    plan = Plan(server.port, seconds, CONNECTIONS[rate], run, rate, time.monotonic() + 1.5)
     with server.connect() as connection, driven(plan, folder) as load:
         reader = Reader(connection, plan)
         reader.run()
@@ -102,9 +102,9 @@ def measure(server: Server, rate: int, seconds: float, run: str, folder: Path) -
 
 def main(arguments: list[str]) -> int:
     options_parser = parser("freshness", __doc__)
-    options_parser.add_argument("--seconds", type=float, help="of each rate; default 60, 15 with --quick")
+    options_parser.add_argument("--seconds", type=float, help="of each rate; default 60, 12 with --quick")
     options = options_parser.parse_args(arguments)
-    seconds = options.seconds or (15.0 if options.quick else 60.0)
+    seconds = options.seconds or (12.0 if options.quick else 60.0)
     with (
         tempfile.TemporaryDirectory(prefix="tg-") as folder,
         served(Path(folder) / "var") as (server,),
