@@ -7,23 +7,21 @@ answered, which on few cores says how the system shares them out rather than wha
 
 from __future__ import annotations
 
-import http.client
-import itertools
 import statistics
-import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.consumer.queued import queue_ours
+from benchmarks.load import Plan, driven, quantile
 from benchmarks.report import progress
 from benchmarks.traffic import Hours
 from tests.integration.stack import Server, served
 
 CLIENTS = 4
-WINDOW_SECONDS = 3.0
 SHARE = 0.5  # of the rate reached without a backlog that is offered
 AT_ONCE = 50_000
 PATIENCE_SECONDS = 300.0
@@ -31,7 +29,8 @@ SPARE_BATCHES = 100  # of what the clients themselves make meanwhile
 _WAITING = "SELECT count(*) FROM gateway_queuedbatch"
 
 
-def measure(var_dir: Path, hours: Hours, count: int) -> dict[str, Any]:
+def measure(var_dir: Path, hours: Hours, count: int, window: float) -> dict[str, Any]:
+    """A window is so many seconds."""
     from stats import pausing
 
     with served(var_dir) as (server,):
@@ -39,9 +38,9 @@ def measure(var_dir: Path, hours: Hours, count: int) -> dict[str, Any]:
         for _ in range(0, count, AT_ONCE):
             queue_ours(hours.take(min(AT_ONCE, count))[1])
         progress(f"backlog: {count:,} events wait")
-        ask(server, None)
-        rate = SHARE * len(ask(server, None)) / WINDOW_SECONDS
-        windows, memory, seconds = _windows(server, rate)
+        ask(server, 0, window)
+        rate = SHARE * len(ask(server, 0, window)) / window
+        windows, memory, seconds = _windows(server, rate, window)
         result = _result(windows) | {
             "drained": count,
             "drain_seconds": round(seconds, 1),
@@ -54,7 +53,9 @@ def measure(var_dir: Path, hours: Hours, count: int) -> dict[str, Any]:
     return result
 
 
-def _windows(server: Server, rate: float) -> tuple[list[dict[str, list[float]]], list[int], float]:
+def _windows(
+    server: Server, rate: float, window: float
+) -> tuple[list[dict[str, list[float]]], list[int], float]:
     """Latencies by kind of window, by round until nothing is left; the worker's memory; seconds drained."""
     rounds: list[dict[str, list[float]]] = []
     memory: list[int] = []
@@ -63,17 +64,16 @@ def _windows(server: Server, rate: float) -> tuple[list[dict[str, list[float]]],
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while left > SPARE_BATCHES and time.monotonic() < ends_at:
         found = {}
-        for name, offered in (("offered", rate), ("most", None)):
-            found[name] = ask(server, offered)
+        for name, offered in (("offered", rate), ("most", 0.0)):
+            found[name] = ask(server, offered, window)
             with _resumed():
                 started = time.monotonic()
-                found[f"{name}, draining"] = ask(server, offered)
+                found[f"{name}, draining"] = ask(server, offered, window)
                 seconds += time.monotonic() - started
         left = _waiting(server)
         memory.append(_memory(server))
-        if (
-            left > SPARE_BATCHES or not rounds
-        ):  # a window in which it came to its end would be half one, half the other
+        # A window in which it came to its end would be half one, half the other.
+        if left > SPARE_BATCHES or not rounds:
             rounds.append(found)
         progress(f"backlog: {left:,} batches left, { {name: len(each) for name, each in found.items()} }")
     return rounds, memory, seconds
@@ -95,42 +95,25 @@ def _result(rounds: list[dict[str, list[float]]]) -> dict[str, Any]:
     def ratio(name: str) -> float:
         return statistics.median(len(each[f"{name}, draining"]) / len(each[name]) for each in rounds)
 
-    def p99(latencies: list[float]) -> float:
-        return sorted(latencies)[int(0.99 * len(latencies))]
+    def p99_ms(name: str) -> float:
+        return round(1000 * statistics.median(quantile(each[name], 0.99) for each in rounds), 1)
 
     return {
         "rounds": len(rounds),
         "offered_ratio": ratio("offered"),
         "most_ratio": round(ratio("most"), 3),
-        "p99_ms": round(1000 * statistics.median(p99(each["offered"]) for each in rounds), 1),
-        "p99_ms, draining": round(
-            1000 * statistics.median(p99(each["offered, draining"]) for each in rounds), 1
-        ),
+        "p99_ms": p99_ms("offered"),
+        "p99_ms, draining": p99_ms("offered, draining"),
     }
 
 
-def ask(server: Server, rate: float | None) -> list[float]:
-    """Latencies in seconds of what was answered in one window, at this rate or as fast as it can be."""
-    ends_at = time.monotonic() + WINDOW_SECONDS
-    latencies: list[float] = []
-    numbers = itertools.count()
-
-    def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        while (started := time.monotonic()) < ends_at:
-            connection.request("GET", f"/api/test/backlog/{next(numbers)}")
-            connection.getresponse().read()
-            latencies.append(time.monotonic() - started)
-            if rate:
-                time.sleep(max(0.0, CLIENTS / rate - (time.monotonic() - started)))
-        connection.close()
-
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return latencies
+def ask(server: Server, rate: float, seconds: float) -> list[float]:
+    """Latencies in seconds, sorted, of what was answered in a window; `rate` 0: as fast as it can be."""
+    plan = Plan(server.port, seconds, CLIENTS, uuid.uuid4().hex[:8], rate)
+    with driven(plan, server.var_dir) as load:
+        answered = load.result().answered
+    ends_at = min(one.due for one in answered) + seconds
+    return sorted(one.at - one.due for one in answered if one.at <= ends_at)
 
 
 def _waiting(server: Server) -> int:

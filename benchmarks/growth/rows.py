@@ -1,9 +1,10 @@
-"""The consumer on two databases, one with many rows more, in turn. Each has a process of its own: Django's
-settings hold one database."""
+"""The consumer on two databases in turn: one with many rows more, or one whose dead rows can't go. Each has a
+process of its own: Django's settings hold one database."""
 
 from __future__ import annotations
 
 import json
+import select
 import statistics
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from benchmarks import database
 from benchmarks.reading_traffic import fill
 from benchmarks.report import progress
 
-BEFORE = 5  # rounds before a transaction is left open
-DAYS, ROUTES = 30, 300  # as `reading` fills its databases
+BEFORE = 3  # rounds before a transaction is left open
+END_SECONDS = 30.0
+AT_THE_END = 5  # rounds at least, of the last ones that count
+ROUTES = 300  # as `reading` fills its databases
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,19 @@ class Consumer:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._read()
+        self._is_ready = False
+
+    def is_ready(self) -> bool:
+        """Whether its database is filled, without waiting for that."""
+        assert self._process.stdout is not None
+        if not self._is_ready and select.select([self._process.stdout], [], [], 0)[0]:
+            self.await_ready()
+        return self._is_ready
+
+    def await_ready(self) -> None:
+        if not self._is_ready:
+            self._read()
+            self._is_ready = True
 
     def speed(self, events: int) -> float:
         """Events a second."""
@@ -50,6 +65,7 @@ class Consumer:
         return dict(self._ask("look"))
 
     def _ask(self, line: str) -> Any:
+        self.await_ready()
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
@@ -63,19 +79,25 @@ class Consumer:
         return json.loads(line)
 
 
-def compare(counts: Sequence[int], events: int, rounds: int, keep: Path | None) -> Found:
-    """Both in turn, after a round that warms up."""
+@contextmanager
+def filling(counts: Sequence[int], days: int, keep: Path | None = None) -> Iterator[list[Consumer]]:
+    """A consumer for each count, whose databases are filled meanwhile."""
     with ExitStack() as stack:
-        small, large = (stack.enter_context(_consumer(count, keep)) for count in counts)
-        pairs = []
-        for number in range(rounds + 1):
-            # Who is first changes, so that neither always finds the machine as the other left it.
-            if number % 2:
-                theirs, ours = large.speed(events), small.speed(events)
-            else:
-                ours, theirs = small.speed(events), large.speed(events)
-            pairs.append((ours, theirs))
-            progress(f"rows, round {number}: {ours:,.0f} and {theirs:,.0f} events a second")
+        yield [stack.enter_context(_consumer(count, days, keep)) for count in counts]
+
+
+def compare(counts: Sequence[int], consumers: Sequence[Consumer], events: int, rounds: int) -> Found:
+    """Both in turn, after a round that warms up."""
+    small, large = consumers
+    pairs = []
+    for number in range(rounds + 1):
+        # Who is first changes, so that neither always finds the machine as the other left it.
+        if number % 2:
+            theirs, ours = large.speed(events), small.speed(events)
+        else:
+            ours, theirs = small.speed(events), large.speed(events)
+        pairs.append((ours, theirs))
+        progress(f"rows, round {number}: {ours:,.0f} and {theirs:,.0f} events a second")
     counted = pairs[1:]
     names = [f"{count:,} rows before" for count in counts]
     columns = list(zip(*counted, strict=True))
@@ -89,25 +111,35 @@ def compare(counts: Sequence[int], events: int, rounds: int, keep: Path | None) 
     )
 
 
-def pinned(events: int, seconds: float) -> dict[str, Any]:
-    """One database whose dead rows can't go beside one without such a snapshot: both grow alike, in turn."""
-    with ExitStack() as stack:
-        free, held = (stack.enter_context(_consumer(0, None)) for _ in range(2))
+def pinned(events: int, seconds: float, filled: Sequence[Consumer]) -> dict[str, Any]:
+    """One database whose dead rows can't go beside one without such a snapshot: both grow alike, in turn.
+
+    Meanwhile others may still be filled. It lasts until they are; rounds of that time are not among the last
+    ones, which are what counts.
+    """
+    with filling([0, 0], days=0) as (free, held):
         before = [(free.speed(events), held.speed(events)) for _ in range(BEFORE + 1)][1:]
         held.pin()
-        ends_at = time.monotonic() + seconds
+        began = time.monotonic()
         during: list[tuple[float, float]] = []
-        while time.monotonic() < ends_at or len(during) < BEFORE:
+        alone = 0  # rounds with nothing beside them
+        while time.monotonic() < began + seconds or alone < AT_THE_END:
+            alone += all(consumer.is_ready() for consumer in filled)
             during.append((free.speed(events), held.speed(events)))
-            left = ends_at - time.monotonic()
-            progress(f"pinned xmin, {left:.0f} s left: {during[-1][1]:,.0f} and {during[-1][0]:,.0f} without")
+            progress(
+                f"pinned xmin, {time.monotonic() - began:.0f} s, {alone} rounds alone:"
+                f" {during[-1][1]:,.0f} and {during[-1][0]:,.0f} without"
+            )
+        lasted = time.monotonic() - began
         looks = {"without": free.look(), "pinned": held.look()}
-    last = during[-max(BEFORE, len(during) // 4) :]
+    last = during[-min(alone, max(AT_THE_END, len(during) // 4)) :]
     return {
-        "seconds": seconds,
+        "seconds": round(lasted, 1),
         "events meanwhile": events * len(during),
-        "last quarter, pinned": round(statistics.median(ours for _, ours in last)),
-        "last quarter, without": round(statistics.median(theirs for theirs, _ in last)),
+        "rounds": len(during),
+        "last rounds": len(last),
+        "last rounds, pinned": round(statistics.median(ours for _, ours in last)),
+        "last rounds, without": round(statistics.median(theirs for theirs, _ in last)),
         "ratio before": round(_ratio(before), 3),
         "ratio": round(_ratio(last), 3),
         "a look for due batches": looks,
@@ -119,9 +151,9 @@ def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 @contextmanager
-def _consumer(count: int, keep: Path | None) -> Iterator[Consumer]:
+def _consumer(count: int, days: int, keep: Path | None) -> Iterator[Consumer]:
     with tempfile.TemporaryDirectory(prefix="tg-") as folder:
-        kept = keep and keep / f"reading-{count}-{DAYS}"
+        kept = keep and keep / f"reading-{count}-{days}"
         var_dir = Path(folder) / "var"
         if kept and kept.exists():
             # By `cp`, which keeps owners: the server does not run as root.
@@ -129,7 +161,7 @@ def _consumer(count: int, keep: Path | None) -> Iterator[Consumer]:
         var_dir.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "benchmarks", "growth", f"--one={var_dir}"]
         process = subprocess.Popen(  # noqa: S603
-            [*command, "--rows", str(count), str(count)],
+            [*command, "--rows", str(count), str(count), "--days", str(days)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -139,16 +171,20 @@ def _consumer(count: int, keep: Path | None) -> Iterator[Consumer]:
         finally:
             assert process.stdin is not None
             process.stdin.close()  # it ends, and its PostgreSQL with it
-            process.wait(60)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:  # it still fills, and nobody wants that any more
+                process.terminate()
+                process.wait(END_SECONDS)
 
 
-def answer(var_dir: Path, count: int) -> int:
+def answer(var_dir: Path, count: int, days: int) -> int:
     """The process: fills its database if need be, then consumes as many events as each line says."""
     with database.opened(var_dir):
         from benchmarks.growth.inside import consume, look, snapshot
         from benchmarks.traffic import Hours
 
-        fill(count, DAYS, ROUTES)
+        fill(count, days, ROUTES)
         # Its hours are those of the newest rows: what is there already is beside what comes.
         hours = Hours(100)
         print(json.dumps(0), flush=True)
