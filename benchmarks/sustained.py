@@ -1,12 +1,12 @@
 """The highest rate of requests that the whole system holds, on all its cores, with a bounded backlog.
 
-Web server, queue, consumer and PostgreSQL run as `script/server` runs them, and a client beside them, on the
-same cores. Short probes search for the rate; then it is held for minutes, by schedule (open loop). It is held
-if answers keep up with it, no event waits longer than some seconds, and the backlog (answered and not yet
-counted) does not grow. In the end exactly what was answered must be counted. It is told as a share of what
-the bare app (the same without the middleware, one gunicorn worker on one core, the client on another)
-answers as fast as it can. The client's own CPU is told: it is taken from what it measures.
-`script/bench sustained`.
+Web server, queue, consumer and PostgreSQL run as `script/server` runs them, and a client beside them, on
+the same cores. What it answers as fast as it can predicts the rate, short probes by schedule (open loop)
+halve the span around it, then the rate is held for minutes. It is held if answers keep up with it, no event
+waits longer than some seconds, and the backlog (answered and not yet counted) does not grow. In the end
+exactly what was answered must be counted. It is told as a share of what the bare app (the same without the
+middleware, one gunicorn worker on one core, the client on another) answers as fast as it can. The client's
+own CPU is told: it is taken from what it measures. `script/bench sustained`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import bare_app
-from benchmarks.load import Plan, Result, driven
+from benchmarks.load import Plan, Result, driven, quantile
 from benchmarks.report import Lines, Report, parser, progress
 from tests.integration.stack import Server, served
 
@@ -33,8 +33,12 @@ LATE_SHARE = 0.01  # of the requests, that may be answered later than LATE_SECON
 LATE_SECONDS = 1.0
 GROWTH_SECONDS = 1.0  # requests of so long, by which the backlog may grow in all
 SAMPLE_SECONDS = 0.5
-FIRST_SHARE = 0.8  # of the bare app's rate: where the search begins
-STEP_DOWN = 0.92  # after a rate that was found did not hold for the full time
+# Latency that grows by more than this a second means that the rate is as much too high. A probe is too
+# short for answers to come a second late.
+TREND = 0.02
+LOWEST, HIGHEST = 0.80, 1.04  # of what is answered as fast as it can be: the span that is searched
+STEP_DOWN = 0.95  # at least, after a rate that was found did not hold for the full time
+BELOW = 0.98  # of what it answered then
 ATTEMPTS = 4
 COUNTED = "SELECT coalesce(sum(requests), 0) FROM stats_totalshourly"
 WAITING = (
@@ -93,6 +97,12 @@ class Held:
         return 1 - in_time / max(1, self.result.sent)
 
     @property
+    def lag_seconds(self) -> float:
+        """The median latency of the last quarter of the requests."""
+        latest = sorted(self.result.answered, key=lambda one: one.due)[-len(self.result.answered) // 4 :]
+        return statistics.median(one.at - one.due for one in latest)
+
+    @property
     def growth(self) -> float:
         """Events a second by which the backlog grew, from the second quarter of the time on."""
         later = self.backlog[len(self.backlog) // 4 :]
@@ -108,12 +118,17 @@ class Held:
             and self.growth * self.seconds <= GROWTH_SECONDS * self.rate
         )
 
+    @property
+    def is_promising(self) -> bool:
+        """Whether it was held, and looks as if it could go on like this."""
+        return self.is_held and self.lag_seconds <= TREND * self.seconds
+
     def __str__(self) -> str:
         verdict = "held" if self.is_held else "not held"
         return (
             f"{self.rate:,.0f} a second {verdict}: oldest {self.oldest_seconds:.1f} s,"
             f" backlog {max((events for _, events in self.backlog), default=0):,}"
-            f" ({self.growth:+,.0f} a second), late {self.late:.2%}"
+            f" ({self.growth:+,.0f} a second), late {self.late:.2%}, in the end by {self.lag_seconds:.2f} s"
         )
 
 
@@ -126,17 +141,39 @@ class System:
         self.answered = 0
         self.runs = 0
 
-    def hold(self, rate: float, seconds: float) -> Held:
-        """Drives it at that rate, then waits until all is counted. Raises AssertionError if it never is."""
-        self.runs += 1
-        started = time.monotonic() + 1.0
-        plan = Plan(self.server.port, rate, seconds, CONNECTIONS, started, f"{self.runs}")
-        with self.server.connect() as connection, driven(plan, self.folder) as load:
-            with Observer(connection) as observer:
-                load.process.wait(seconds + 60)
+    def top_speed(self, seconds: float) -> float:
+        """Requests a second that it answers as fast as it can."""
+        plan = Plan(self.server.port, seconds, CONNECTIONS, self._name_run())
+        with driven(plan, self.folder) as load:
             result = load.result()
-        before, self.answered = self.answered, self.answered + len(result.answered)
-        assert self.server.drained(self.answered, 120), f"counted {self.counted()} of {self.answered}"
+        self._await_counted(result)
+        progress(f"as fast as it can: {result.rate:,.0f} a second")
+        return result.rate
+
+    def hold(self, rate: float, seconds: float) -> Held:
+        """Drives it at that rate, then waits until all is counted. Raises AssertionError if it never is.
+
+        Ends early when more requests are late than may be in all that time.
+        """
+        started = time.monotonic() + 1.0
+        plan = Plan(
+            self.server.port,
+            seconds,
+            CONNECTIONS,
+            self._name_run(),
+            rate,
+            started,
+            late_seconds=LATE_SECONDS,
+            late_at_most=int(LATE_SHARE * rate * seconds),
+        )
+        before = self.answered
+        with (
+            self.server.connect() as connection,
+            driven(plan, self.folder) as load,
+            Observer(connection) as observer,
+        ):
+            result = load.result()
+        self._await_counted(result)
         during = [sample for sample in observer.samples if started <= sample.at <= plan.ends_at]
         held = Held(
             rate,
@@ -147,6 +184,14 @@ class System:
         )
         progress(str(held))
         return held
+
+    def _name_run(self) -> str:
+        self.runs += 1
+        return str(self.runs)
+
+    def _await_counted(self, result: Result) -> None:
+        self.answered += len(result.answered)
+        assert self.server.drained(self.answered, 120), f"counted {self.counted()} of {self.answered}"
 
     def counted(self) -> int:
         return int(self.server.rows(COUNTED)[0][0])
@@ -163,23 +208,19 @@ def _backlog(result: Result, samples: list[Sample], before: int, started: float)
     return backlog
 
 
-def search(system: System, first: float, probes: int, seconds: float) -> float:
-    """The highest rate that a short probe held: steps of a quarter up or down, then halves between."""
-    held, failed = 0.0, 0.0
-    rate = first
+def search(system: System, top_speed: float, probes: int, seconds: float) -> float:
+    """The highest rate that a short probe held; of the span around what is predicted each leaves one half.
+
+    The lowest rate of the span is not probed: if even that can't be held, `sustain` goes on downwards.
+    """
+    lowest, highest = LOWEST * top_speed, HIGHEST * top_speed
     for _ in range(probes):
-        if system.hold(rate, seconds).is_held:
-            held = rate
+        rate = (lowest + highest) / 2
+        if system.hold(rate, seconds).is_promising:
+            lowest = rate
         else:
-            failed = rate
-        if not held:
-            rate = failed * 0.75
-        elif not failed:
-            rate = held * 1.25
-        else:
-            rate = (held + failed) / 2
-    assert held, "no rate was held"
-    return held
+            highest = rate
+    return lowest
 
 
 def sustain(system: System, rate: float, seconds: float) -> Held:
@@ -188,24 +229,26 @@ def sustain(system: System, rate: float, seconds: float) -> Held:
         held = system.hold(rate, seconds)
         if held.is_held:
             return held
-        rate *= STEP_DOWN
+        rate = min(STEP_DOWN * rate, BELOW * held.result.rate)
     raise AssertionError("no rate was held for the full time")
 
 
 def main(arguments: list[str]) -> int:
     options_parser = parser("sustained", __doc__)
-    options_parser.add_argument("--minutes", type=float, help="to hold the rate; default 5, 1 with --quick")
+    options_parser.add_argument(
+        "--minutes", type=float, help="to hold the rate; default 5, half a one with --quick"
+    )
     options_parser.add_argument("--rate", type=float, help="holds this one, without a search")
     options = options_parser.parse_args(arguments)
-    minutes = options.minutes or (1.0 if options.quick else 5.0)
-    probes, seconds = (4, 6.0) if options.quick else (6, 12.0)
+    minutes = options.minutes or (0.5 if options.quick else 5.0)
+    probes, seconds = (3, 6.0) if options.quick else (4, 12.0)
     with tempfile.TemporaryDirectory(prefix="tg-") as name:
         folder = Path(name)
-        reference = bare_app.rate(folder / "bare", seconds / 2, 3)
+        reference = bare_app.rate(folder / "bare", seconds / 3, 3)
         with served(folder / "var") as (server,):
             system = System(server, folder)
-            system.hold(reference / 10, 3.0)  # warms up
-            rate = options.rate or search(system, reference * FIRST_SHARE, probes, seconds)
+            system.top_speed(seconds / 3)  # warms up
+            rate = options.rate or search(system, system.top_speed(seconds), probes, seconds)
             held = sustain(system, rate, minutes * 60)
             counted = system.counted()
             server.stop()
@@ -229,8 +272,7 @@ def _report(
         "backlog_highest": max(events for _, events in held.backlog),
         "backlog_growth_a_second": round(held.growth, 2),
         "latency_ms": {
-            f"p{share * 100:g}": round(1000 * latencies[int(share * (len(latencies) - 1))], 1)
-            for share in (0.5, 0.99)
+            f"p{share * 100:g}": round(1000 * quantile(latencies, share), 1) for share in (0.5, 0.99)
         },
         "answered_in_all_runs": answered,
         "client_cpu_cores": round(held.result.cpu_seconds / (minutes * 60), 3),
