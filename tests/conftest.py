@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import shutil
@@ -28,6 +29,8 @@ ROLLUPS = (
     *("stats_topvalueshourly", "stats_topvaluesdaily", "stats_trafficday"),
 )
 SAME_FOR_ALL = {"auth_permission", "django_content_type"}
+SCHEDULES = "django_q_schedule"
+_schedules: list[tuple[Any, ...]] = []  # their rows as `restore_schedules` made them last
 NOON = 1_763_900_000_000  # ms: 2025-11-23, 12:13 UTC
 
 
@@ -55,13 +58,40 @@ def _quick_flush() -> Iterator[None]:
 def delete_rows(aliases: Iterable[str]) -> None:
     """Leaves these databases as they are after `migrate`."""
     for alias in aliases:
-        tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
-        # In one transaction: foreign keys are looked at when it commits.
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-            for table in sorted(set(tables) - SAME_FOR_ALL):
+            # Most tables are empty, and to ask is cheaper than to delete nothing.
+            cursor.execute(
+                " UNION ALL ".join(
+                    f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})"
+                    for table in emptied_tables(alias)
+                )
+            )
+            # In one transaction: foreign keys are looked at when it commits.
+            for (table,) in cursor.fetchall():
                 cursor.execute(f"DELETE FROM {table}")
+        restore_schedules(alias)
+
+
+@functools.cache
+def emptied_tables(alias: str) -> list[str]:
+    tables = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
+    return sorted({*tables} - SAME_FOR_ALL - {SCHEDULES})
+
+
+def restore_schedules(alias: str) -> None:
+    """The schedules that `migrate` makes; they are as they were after most tests."""
+    if alias != "default":
+        return
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        rows = f"SELECT * FROM {SCHEDULES} ORDER BY id"
+        cursor.execute(rows)
+        if cursor.fetchall() == _schedules:
+            return
+        cursor.execute(f"DELETE FROM {SCHEDULES}")
         create_schedules(alias)
         create_schedule(alias)
+        cursor.execute(rows)
+        _schedules[:] = cursor.fetchall()
 
 
 @pytest.fixture(autouse=True)
