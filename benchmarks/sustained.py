@@ -36,7 +36,7 @@ SAMPLE_SECONDS = 0.5
 # Latency that grows by more than this a second means that the rate is as much too high. A probe is too
 # short for answers to come a second late.
 TREND = 0.02
-LOWEST, HIGHEST = 0.80, 1.04  # of what is answered as fast as it can be: the span that is searched
+LOWEST, HIGHEST = 0.84, 1.12  # of what is answered as fast as it can be: the span that is searched
 STEP_DOWN = 0.95  # at least, after a rate that was found did not hold for the full time
 BELOW = 0.98  # of what it answered then
 ATTEMPTS = 4
