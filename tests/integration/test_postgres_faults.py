@@ -76,6 +76,8 @@ def read_only(server: Server) -> Iterator[None]:
     with session(server) as person:
         person.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         person.execute("SELECT pg_reload_conf()")
+        # On a busy machine the postmaster takes its time to read it.
+        assert wait_for(lambda: server.rows("SHOW default_transaction_read_only") == [("on",)])
         yield
         person.execute("ALTER SYSTEM RESET default_transaction_read_only")
         person.execute("SELECT pg_reload_conf()")
