@@ -273,6 +273,11 @@ class TrafficSettings:
         return float(self._get("TRAFFIC_STALE_SECONDS", 20.0))
 
     @cached_property
+    def worker_nice(self) -> int:
+        """`TRAFFIC_WORKER_NICE`: the worker's niceness, so that requests come first; 0: as theirs."""
+        return int(self._get("TRAFFIC_WORKER_NICE", 10))
+
+    @cached_property
     def test_endpoint(self) -> bool:
         """`TEST_ENDPOINT`: whether `/api/test` answers."""
         return bool(self._get("TEST_ENDPOINT", settings.DEBUG))

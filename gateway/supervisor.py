@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from gateway import priority
 from gateway.processes import Doze, adopt_orphans, children, die_with_parent, reap_orphans, signal_group
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Service:
     command: Sequence[str]
     grace: float = 15.0
     watch: Watch | None = None
+    nice: int = 0  # of its processes; above 0 others come first where the CPU is short
     most_failures: float = float("inf")  # ends in a row without having worked, after which to give up
     guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started: float = field(default=0.0, init=False)
@@ -82,6 +84,8 @@ class Service:
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
+        # At once: what the guard starts has it from the guard.
+        priority.lower(self.guard.pid, self.nice)
         self.started = time.monotonic()
         if self.watch is not None:
             self.watch.began(self.guard.pid)

@@ -1,4 +1,5 @@
 import logging
+import os
 import sys
 from importlib import import_module
 
@@ -24,6 +25,7 @@ class StatsConfig(AppConfig):
         post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")
         if sys.argv[1:2] == ["qcluster"]:
             _load_before_forks()
+            _come_after_requests()
 
 
 def _load_before_forks() -> None:
@@ -34,3 +36,15 @@ def _load_before_forks() -> None:
     except Exception:
         # As in the tasks: the cluster runs, and each task says what is wrong.
         logger.exception("Not loaded: %s", name)
+
+
+def _come_after_requests() -> None:
+    """Here, not in a supervisor alone: a cluster may be started by itself."""
+    try:
+        from gateway import priority
+        from gateway.conf import conf
+
+        priority.lower(os.getpid(), conf.worker_nice)
+    except Exception:
+        # The system checks say what is wrong with the setting.
+        logger.exception("Priority of the worker is not lowered")

@@ -17,7 +17,7 @@ from gateway.conf import ESTIMATORS, JOURNAL_MODES, MODES, conf
 
 MISSING = object()
 
-# Seconds, unless it says events. The defaults stand in `conf` and need no check.
+# Seconds, unless it says something else. The defaults stand in `conf` and need no check.
 RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_LINGER": (float, 0, 60),
     "TRAFFIC_BUFFER_EVENTS": (int, 1, 10_000_000),
@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_RETRY_DELAY": (float, 0.01, 3600),
     "TRAFFIC_DRAIN_SECONDS": (float, 0.1, 3600),
     "TRAFFIC_TRANSACTION_EVENTS": (int, 1, 10_000),
+    "TRAFFIC_WORKER_NICE": (int, 0, 19),
     "STATS_ROUTES_PER_HOUR": (int, 1, 1_000_000),
     "STATS_ROUTES_PER_DAY": (int, 1, 1_000_000),
 }

@@ -68,6 +68,17 @@ def is_idle(server: Server) -> bool:
     return server.rows(waits) == []
 
 
+def test_requests_come_before_the_whole_cluster(server: Server) -> None:
+    pids = cluster(server)
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {10}
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in server.pids("gunicorn")} == {0}
+    group = Path(f"/proc/{pids[WORKER]}/autogroup")
+    if not group.exists():  # a kernel that does not weigh sessions against each other
+        return
+    assert group.read_text().endswith(" nice 10\n")
+    assert Path(f"/proc/{server.pids('gunicorn')[0]}/autogroup").read_text().endswith(" nice 0\n")
+
+
 @pytest.mark.parametrize(
     ("member", "signum"),
     [
@@ -249,6 +260,16 @@ def test_the_worker_alone_starts_without_a_database_and_counts_once_it_is_there(
             _, errors = worker.communicate(timeout=40)
         assert worker.returncode == 0, errors
         assert wait_for(lambda: not processes_of(var_dir)), processes_of(var_dir)
+
+
+def test_a_cluster_by_itself_lets_requests_go_first_too(tmp_path: Path) -> None:
+    alone = manage(tmp_path / "var", "qcluster", "--skip-checks", TRAFFIC_WORKER_NICE="7")
+    try:
+        assert wait_for(lambda: os.getpriority(os.PRIO_PROCESS, alone.pid) == 7, SECONDS)
+    finally:
+        for pid in processes_of(tmp_path / "var"):
+            os.kill(pid, signal.SIGKILL)
+        alone.communicate()
 
 
 def test_a_mistake_in_the_configuration_ends_the_worker_with_2(tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def test_the_projects_own_settings_have_no_problem() -> None:
         ("E023", "TRAFFIC_EXIT_TIMEOUT", -1),
         ("E023", "TRAFFIC_LINGER", float("inf")),
         ("E023", "LEGACY_MAX_EVENTS", None),
+        ("E023", "TRAFFIC_WORKER_NICE", -5),
+        ("E023", "TRAFFIC_WORKER_NICE", 20),
         ("E024", "TRAFFIC_ENABLED", "false"),
         ("E024", "TEST_ENDPOINT", 1),
         ("E025", "VAR_DIR", 5),

@@ -116,6 +116,7 @@ def test_networks_may_be_addresses_and_have_host_bits_and_unix_is_a_word():
         ("TRAFFIC_RETRY_DELAY", 2, "retry_delay", 2.0),
         ("TRAFFIC_DRAIN_SECONDS", 4, "drain_seconds", 4.0),
         ("TRAFFIC_TRANSACTION_EVENTS", 10, "transaction_events", 10),
+        ("TRAFFIC_WORKER_NICE", 3, "worker_nice", 3),
         ("TRAFFIC_EDGE_ID_HEADERS", [], "edge_id_headers", ()),
         ("READINESS_CHECKS", ["a.d"], "readiness_checks", ("a.d",)),
         ("TEST_ENDPOINT", False, "test_endpoint", False),

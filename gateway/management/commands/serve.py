@@ -51,7 +51,10 @@ class Command(BaseCommand):
             Service("web server", startup.gunicorn_command(web, conf.var_dir, sys.executable)),
             # By its path: the gateway does not know the statistics, whose worker is watched.
             Service(
-                "task queue", [*manage, "qcluster", "--skip-checks"], watch=import_string(conf.worker_watch)()
+                "task queue",
+                [*manage, "qcluster", "--skip-checks"],
+                watch=import_string(conf.worker_watch)(),
+                nice=conf.worker_nice,
             ),
         )
         return supervision.run(services, Announcement(web, self).tick)

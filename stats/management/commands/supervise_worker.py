@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from gateway import startup, supervision
+from gateway.conf import conf
 from gateway.supervisor import Service
 from stats.worker_watch import Watch
 
@@ -33,4 +34,5 @@ class Command(BaseCommand):
             self.stderr.write(f"error: {error}")
             sys.exit(CONFIGURATION)
         command = [sys.executable, str(Path(sys.argv[0]).resolve()), "qcluster", "--skip-checks"]
-        sys.exit(supervision.run([Service("task queue", command, watch=Watch(), most_failures=FAILURES)]))
+        service = Service("task queue", command, watch=Watch(), nice=conf.worker_nice, most_failures=FAILURES)
+        sys.exit(supervision.run([service]))
