@@ -275,7 +275,7 @@ class TrafficSettings:
     @cached_property
     def worker_nice(self) -> int:
         """`TRAFFIC_WORKER_NICE`: the worker's niceness, so that requests come first; 0: as theirs."""
-        return int(self._get("TRAFFIC_WORKER_NICE", 10))
+        return int(self._get("TRAFFIC_WORKER_NICE", 5))
 
     @cached_property
     def test_endpoint(self) -> bool:

@@ -70,12 +70,12 @@ def is_idle(server: Server) -> bool:
 
 def test_requests_come_before_the_whole_cluster(server: Server) -> None:
     pids = cluster(server)
-    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {10}
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {5}
     assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in server.pids("gunicorn")} == {0}
     group = Path(f"/proc/{pids[WORKER]}/autogroup")
     if not group.exists():  # a kernel that does not weigh sessions against each other
         return
-    assert group.read_text().endswith(" nice 10\n")
+    assert group.read_text().endswith(" nice 5\n")
     assert Path(f"/proc/{server.pids('gunicorn')[0]}/autogroup").read_text().endswith(" nice 0\n")
 
 
