@@ -237,7 +237,9 @@ def test_dead_letters_are_found_by_an_index(api, letters):
         cursor.execute(f"EXPLAIN {query}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("RESET enable_seqscan")
-    assert plan.count("deadletter_state") == len(DeadLetter.Reason.values)
+    # For a reason of a few rows the planner may take the key's index, in whose order they are wanted.
+    assert plan.count("Index Scan") + plan.count("Index Only Scan") >= len(DeadLetter.Reason.values), plan
+    assert "deadletter_state" in plan
     assert "Seq Scan" not in plan
 
 
