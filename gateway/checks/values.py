@@ -24,7 +24,7 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "TRAFFIC_SEND_TIMEOUT": (float, 0.05, 60),
     "TRAFFIC_EXIT_TIMEOUT": (float, 0, 600),
     "LEGACY_MAX_EVENTS": (int, 1, 1_000_000_000),
-    "TRAFFIC_JOURNAL_BYTES": (int, 0, 10**13),
+    "TRAFFIC_JOURNAL_BYTES": (int, 1_000_000, 10**13),  # each process has half a megabyte from the start
     "TRAFFIC_JOURNAL_DAYS": (float, 0, 36_500),
     "TRAFFIC_STALE_SECONDS": (float, 1, 3600),
     "TRAFFIC_LEASE": (float, 0.1, 3600),

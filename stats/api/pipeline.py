@@ -68,7 +68,7 @@ class PipelineStatus:
     backlog: Backlog | None
     dead_letters: tuple[WaitingLetters, ...] | None
     fallback_pending: int | None  # events in the legacy collector that wait to be replayed
-    journal_bytes: int  # of this host, as the counters
+    journal_bytes: int  # of this host, as the counters; a file has its full size from the start
     counters: dict[str, int]  # of this host's processes: captured, sent, fallback, dropped, …
     problems: tuple[str, ...]
 

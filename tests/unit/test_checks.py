@@ -76,6 +76,7 @@ def test_the_projects_own_settings_have_no_problem() -> None:
         ("E022", "TRAFFIC_EXCLUDE", ["admin/"]),
         ("E022", "TRAFFIC_EXCLUDE", "/admin/"),
         ("E023", "TRAFFIC_BUFFER_EVENTS", 0),
+        ("E023", "TRAFFIC_JOURNAL_BYTES", 500_000),
         ("E023", "TRAFFIC_BUFFER_EVENTS", 1.5),
         ("E023", "TRAFFIC_SEND_TIMEOUT", "2"),
         ("E023", "TRAFFIC_SEND_TIMEOUT", 0),
