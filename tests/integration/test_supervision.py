@@ -267,10 +267,16 @@ def test_a_cluster_by_itself_lets_requests_go_first_too(tmp_path: Path) -> None:
     try:
         assert wait_for(lambda: os.getpriority(os.PRIO_PROCESS, alone.pid) == 7, SECONDS)
     finally:
-        for pid in processes_of(tmp_path / "var"):
-            with suppress(ProcessLookupError):  # one ends when another one is killed
-                os.kill(pid, signal.SIGKILL)
-        alone.communicate()
+        assert wait_for(lambda: are_killed(tmp_path / "var"), SECONDS)
+        alone.communicate(timeout=SECONDS)
+
+
+def are_killed(var_dir: Path) -> bool:
+    """Kills all that there are; whether none is left. One may end, or start another, meanwhile."""
+    for pid in processes_of(var_dir):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not processes_of(var_dir)
 
 
 def test_a_mistake_in_the_configuration_ends_the_worker_with_2(tmp_path: Path) -> None:
