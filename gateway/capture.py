@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter, time_ns
+import time
 
 import msgspec
 from django.http import HttpRequest
@@ -33,11 +33,11 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def begin(cls) -> Timing:
-        return cls(time_ns() // 1_000_000, perf_counter())
+        return cls(time.time_ns() // 1_000_000, time.perf_counter())
 
     def elapsed(self) -> float:
         """Milliseconds since, to the microsecond."""
-        return round((perf_counter() - self.started) * 1000, 3)
+        return round((time.perf_counter() - self.started) * 1000, 3)
 
 
 def make_event(
@@ -61,12 +61,12 @@ def make_event(
         route=route_of(path, request.resolver_match, status),
         method=storable(request.method or "-", MAX_METHOD),
         # A view may set any number after the fact; the request is counted all the same.
-        status=status if MIN_STATUS <= status <= MAX_STATUS else min(max(status, MIN_STATUS), MAX_STATUS),
+        status=min(max(int(status), MIN_STATUS), MAX_STATUS),
         response_time=min(timing.elapsed(), MAX_RESPONSE_TIME),
         client_ip_hash=client_ip_hash,
         request_id=client.request_id,
-        host=storable(meta.get("HTTP_HOST") or "", MAX_HOST),
-        user_agent=storable(utf8_header(meta.get("HTTP_USER_AGENT") or ""), MAX_USER_AGENT),
+        host=storable(str(meta.get("HTTP_HOST") or ""), MAX_HOST),
+        user_agent=storable(utf8_header(str(meta.get("HTTP_USER_AGENT") or "")), MAX_USER_AGENT),
         response_bytes=min(response_bytes, MAX_BYTES),
         country=client.country,
     )

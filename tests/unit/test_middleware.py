@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from contextlib import ExitStack
+from http import HTTPStatus
 
 import pytest
 from django.core.handlers.asgi import ASGIRequest
@@ -308,6 +309,17 @@ def test_whatever_a_request_holds_it_becomes_a_valid_event(headers, path, method
     event, _ = make_event(request, Timing.begin(), status, size)
 
     assert decode(encode(event)) == event
+
+
+@pytest.mark.parametrize("status", ["204", 204.0, HTTPStatus.NO_CONTENT])
+def test_a_status_that_a_view_set_as_it_pleased_is_counted(captured, status):
+    def view(request):
+        response = HttpResponse(b"")
+        response.status_code = status
+        return response
+
+    TrafficMiddleware(view)(factory.get("/"))
+    assert [event.status for event in captured()] == [204]
 
 
 def test_what_is_too_long_is_cut_visibly(captured):
