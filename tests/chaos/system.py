@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from pathlib import Path
 from gateway.processes import die_with_parent
 from tests.chaos.clock import VARIABLE
 from tests.chaos.disk import Disk
-from tests.integration.processes import ROOT, environment, free_port, processes_of, wait_for
+from tests.integration.processes import ROOT, environment, free_port, kill_all, processes_of, wait_for
 from tests.integration.stack import Server
 
 START_SECONDS = 60.0
@@ -125,7 +123,5 @@ class System(Server):
             self.kill()
         wait_for(lambda: not processes_of(self.var_dir), LINGER_SECONDS)
         left = processes_of(self.var_dir)
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_all(self.var_dir)
         return left

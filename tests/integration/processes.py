@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -67,6 +69,18 @@ def processes_of(var_dir: Path) -> dict[int, str]:
         if os.fsencode(var_dir) in trace:
             found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def kill_all(var_dir: Path, seconds: float = 20.0) -> bool:
+    """Kills all of them, again until none is left, since one may start another meanwhile; whether none is."""
+
+    def are_killed() -> bool:
+        for pid in processes_of(var_dir):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not processes_of(var_dir)
+
+    return wait_for(are_killed, seconds)
 
 
 def free_port() -> int:

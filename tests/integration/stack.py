@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import psycopg
 
 from gateway import embedded_postgres
-from tests.integration.processes import ROOT, environment, free_port, processes_of, wait_for
+from tests.integration.processes import ROOT, environment, free_port, kill_all, processes_of, wait_for
 
 
 class Server:
@@ -143,6 +142,4 @@ def served(*var_dirs: Path, **extra: str) -> Iterator[list[Server]]:
         for server in servers:
             server.process.kill()
             server.process.wait()
-            for pid in processes_of(server.var_dir):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill_all(server.var_dir)

@@ -8,7 +8,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from django.core import signing
 
 from gateway import embedded_postgres
-from tests.integration.processes import manage, processes_of, wait_for
+from tests.integration.processes import kill_all, manage, processes_of, wait_for
 from tests.integration.stack import Server, served
 from tests.load import get
 
@@ -267,16 +267,8 @@ def test_a_cluster_by_itself_lets_requests_go_first_too(tmp_path: Path) -> None:
     try:
         assert wait_for(lambda: os.getpriority(os.PRIO_PROCESS, alone.pid) == 7, SECONDS)
     finally:
-        assert wait_for(lambda: are_killed(tmp_path / "var"), SECONDS)
+        assert kill_all(tmp_path / "var")
         alone.communicate(timeout=SECONDS)
-
-
-def are_killed(var_dir: Path) -> bool:
-    """Kills all that there are; whether none is left. One may end, or start another, meanwhile."""
-    for pid in processes_of(var_dir):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return not processes_of(var_dir)
 
 
 def test_a_mistake_in_the_configuration_ends_the_worker_with_2(tmp_path: Path) -> None:
