@@ -128,8 +128,10 @@ def unsettled(content: bytes) -> list[bytes]:
     header = _HEADER.match(content)
     first = int(header[1], 16) if header else 0  # an older version appended to an empty file
     lines = [line for line in content[first:].split(b"\n") if line.strip(b"\0")]
-    if lines and lines[-1].startswith(b"\0 "):
-        lines.pop()  # killed while it was written, so its request was not answered
+    if header and lines and lines[-1].startswith(b"\0"):
+        # Killed while it was written, so its request was not answered. Any part of it may be there: how its
+        # bytes are copied is the C library's affair.
+        lines.pop()
     # Where a crash of the machine left a page unwritten, there are NULs before what was on the next one.
     return [line.lstrip(b"\0") for line in lines]
 

@@ -250,14 +250,23 @@ def test_a_process_killed_at_any_moment_leaves_all_it_said_it_wrote(make_event, 
     assert 1000 < said <= written <= said + 20
 
 
-def test_a_line_whose_writer_was_killed_is_none_and_no_letter(make_event):
+@pytest.mark.parametrize(
+    "written",
+    [slice(1, None), slice(1, 40), slice(-32, None), slice(40, 80)],
+    ids=["all but the first character", "its head", "its tail", "a part within"],
+)
+def test_a_line_whose_writer_was_killed_is_none_and_no_letter(make_event, written):
     """Its request was not answered: nobody may say it was counted, and nobody needs to look at it."""
     dies(make_event, make_event())
     (segment,) = segments.paths()
-    content = segment.read_bytes()
-    line = b" " + encode(make_event())
-    end = len(content.rstrip(b"\0"))
-    segment.write_bytes(content[: end + 1] + line + content[end + 1 + len(line) :])
+    content = bytearray(segment.read_bytes())
+    start = len(content.rstrip(b"\0"))
+    line = b"- %b\n" % encode(make_event())
+    torn = bytearray(len(line))
+    torn[written] = line[written]
+    content[start : start + len(line)] = torn
+    segment.write_bytes(content)
+    assert segments.pending() == 1
     one = idle(Sender())
 
     adopt(one)
