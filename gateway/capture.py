@@ -1,19 +1,21 @@
-"""Makes the event of one request: pure, but for the clock that `Timing.begin` reads."""
+"""From a request to its event: facts while it runs, the event of them afterwards."""
 
 from __future__ import annotations
 
 import time
+import uuid
 
 import msgspec
 from django.http import HttpRequest
 
 from gateway import metrics
-from gateway.client import identify
+from gateway.client import country_of, origin_of, parse_request_start, request_id_of
 from gateway.events import (
     MAX_BYTES,
     MAX_HOST,
     MAX_METHOD,
     MAX_PATH,
+    MAX_REQUEST_ID,
     MAX_RESPONSE_TIME,
     MAX_STATUS,
     MAX_USER_AGENT,
@@ -21,7 +23,8 @@ from gateway.events import (
     TrafficEvent,
     storable,
 )
-from gateway.idempotency import generate_idempotent_id, hash_ip
+from gateway.facts import Facts
+from gateway.idempotency import check_timestamp, generate_idempotent_id
 from gateway.routes import route_of
 
 
@@ -35,48 +38,78 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
     def begin(cls) -> Timing:
         return cls(time.time_ns() // 1_000_000, time.perf_counter())
 
-    def elapsed(self) -> float:
-        """Milliseconds since, to the microsecond."""
-        return round((time.perf_counter() - self.started) * 1000, 3)
+    def elapsed(self) -> int:
+        """Microseconds since."""
+        return int((time.perf_counter() - self.started) * 1_000_000)
 
 
-def make_event(
+def take_down(
     request: HttpRequest, timing: Timing, status: int, response_bytes: int
-) -> tuple[TrafficEvent, bool]:
-    """The event, and whether its request id came from the edge (so that a repeat can be known).
+) -> tuple[Facts, bool]:
+    """What there is to know of a request, and whether its id came from the edge (so that a repeat can be
+    known).
 
     Raises ValueError if the clock stands before 2001-09-09.
     """
+    check_timestamp(timing.arrival)
     meta = request.META
-    client = identify(meta, timing.arrival)
-    if client.start_ignored:
-        metrics.start_ignored.inc()
-    path = storable(request.path or "/", MAX_PATH)  # an ASGI server may leave it empty
-    timestamp = timing.arrival if client.started is None else client.started
-    client_ip_hash = hash_ip(client.address)
-    event = TrafficEvent(
-        idempotent_id=generate_idempotent_id(timestamp, client_ip_hash, path, client.request_id),
+    origin = origin_of(meta)
+    request_id = request_start = country = ""
+    from_edge = False
+    if origin.is_trusted:
+        request_id, from_edge = request_id_of(meta)
+        request_start = str(meta.get("HTTP_X_REQUEST_START") or "")
+        country = str(meta.get("HTTP_CF_IPCOUNTRY") or "")
+    user_agent = str(meta.get("HTTP_USER_AGENT") or "")
+    match = request.resolver_match
+    facts = Facts(
+        timing.arrival,
+        timing.elapsed(),
+        int(status),  # a view may set any number after the fact; the request is counted all the same
+        min(response_bytes, MAX_BYTES),
+        request.method or "-",
+        request.path or "/",  # an ASGI server may leave it empty
+        None if match is None else match.route,
+        origin.client_ip_hash,
+        request_id or str(uuid.uuid4()),
+        str(meta.get("HTTP_HOST") or ""),
+        user_agent if user_agent.isascii() else utf8_header(user_agent),
+        request_start,
+        country,
+    )
+    return facts, from_edge
+
+
+def event_of(facts: Facts) -> TrafficEvent:
+    """The event that these facts make, the same however often. Counts a time of request it can't use."""
+    timestamp = facts.arrival
+    if facts.request_start:
+        started = parse_request_start(facts.request_start, facts.arrival)
+        if started is None:
+            metrics.start_ignored.inc()
+        else:
+            timestamp = started
+    path = storable(facts.path, MAX_PATH)
+    request_id = storable(facts.request_id, MAX_REQUEST_ID)
+    return TrafficEvent(
+        idempotent_id=generate_idempotent_id(timestamp, facts.client_ip_hash, path, request_id),
         timestamp=timestamp,
         path=path,
-        route=route_of(path, request.resolver_match, status),
-        method=storable(request.method or "-", MAX_METHOD),
-        # A view may set any number after the fact; the request is counted all the same.
-        status=min(max(int(status), MIN_STATUS), MAX_STATUS),
-        response_time=min(timing.elapsed(), MAX_RESPONSE_TIME),
-        client_ip_hash=client_ip_hash,
-        request_id=client.request_id,
-        host=storable(str(meta.get("HTTP_HOST") or ""), MAX_HOST),
-        user_agent=storable(utf8_header(str(meta.get("HTTP_USER_AGENT") or "")), MAX_USER_AGENT),
-        response_bytes=min(response_bytes, MAX_BYTES),
-        country=client.country,
+        route=route_of(path, facts.pattern, facts.status),
+        method=storable(facts.method, MAX_METHOD),
+        status=min(max(facts.status, MIN_STATUS), MAX_STATUS),
+        response_time=min(facts.duration / 1000, MAX_RESPONSE_TIME),
+        client_ip_hash=facts.client_ip_hash,
+        request_id=request_id,
+        host=storable(facts.host, MAX_HOST),
+        user_agent=storable(facts.user_agent, MAX_USER_AGENT),
+        response_bytes=facts.response_bytes,
+        country=country_of(facts.country) if facts.country else "",
     )
-    return event, client.from_edge
 
 
 def utf8_header(value: str) -> str:
     """A header as its sender meant it: servers hand headers over as Latin-1, clients write UTF-8."""
-    if value.isascii():
-        return value
     try:
         return value.encode("latin-1").decode("utf-8", "replace")
     except UnicodeEncodeError:

@@ -1,25 +1,26 @@
 """Who sent a request, and under which id, when proxies stand before us.
 
 A header counts only if the peer that sent it is in `TRUSTED_PROXIES`: anyone can write any header.
-Nothing here raises; an address that can't be known is `UNKNOWN`.
+No header raises; an address that can't be known is `UNKNOWN`.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+from django.core.signals import setting_changed
 
 from gateway.conf import conf
-from gateway.events import MAX_REQUEST_ID, storable
+from gateway.idempotency import hash_ip
 from gateway.networks import Network
 
 UNKNOWN = "unknown"
 MAX_ADDRESS = 100  # characters; garbage of any length is not worth remembering
+MAX_REMEMBERED = 300  # characters of all headers that name an address
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
 MICROSECONDS = 6  # digits of a fraction that can matter
 DIVISORS = (10**3, 10**6, 10**9)  # of millionths of a second, a millisecond, a microsecond: milliseconds
@@ -27,43 +28,52 @@ DIVISORS = (10**3, 10**6, 10**9)  # of millionths of a second, a millisecond, a 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Client(msgspec.Struct, frozen=True, gc=False):
-    """Where a request came from. `address` never leaves the process: only its hash is stored."""
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Where a request came from. The address itself never leaves the process."""
 
-    address: str
-    request_id: str
-    from_edge: bool  # the id names one request, however often it arrives
-    country: str
-    started: int | None  # ms since the epoch, as the edge says; None if it says nothing usable
-    start_ignored: bool  # the edge said something that could not be used
+    client_ip_hash: str
+    is_trusted: bool  # the peer, so that its other headers are believed, too
 
 
-def identify(meta: Mapping[str, Any], arrival: int) -> Client:
-    """The client behind a request's `META`. `arrival` is in milliseconds since the epoch."""
-    peer = str(meta.get("REMOTE_ADDR") or "")
-    if not is_trusted(peer, conf.trusted_proxies):
-        return Client(parse_address(peer) or UNKNOWN, str(uuid.uuid4()), False, "", None, False)
-    request_id, from_edge = _request_id(meta)
-    said = meta.get("HTTP_X_REQUEST_START")
-    started = parse_request_start(said, arrival) if said else None
-    return Client(
-        address=_forwarded_address(meta, peer),
-        request_id=request_id,
-        from_edge=from_edge,
-        country=_country(meta),
-        started=started,
-        start_ignored=bool(said) and started is None,
+def origin_of(meta: Mapping[str, Any]) -> Origin:
+    """The origin of the request with this `META`."""
+    get = meta.get
+    key = (
+        str(get("REMOTE_ADDR") or ""),
+        str(get("HTTP_CF_CONNECTING_IP") or ""),
+        str(get("HTTP_X_REAL_IP") or ""),
+        str(get("HTTP_X_FORWARDED_FOR") or ""),
     )
+    if len(key[1]) + len(key[2]) + len(key[3]) > MAX_REMEMBERED:
+        return _origin(*key)
+    return _remembered_origin(*key)
 
 
-def _request_id(meta: Mapping[str, Any]) -> tuple[str, bool]:
-    """The id a trusted proxy gave, and whether it names one request for certain."""
+def _origin(peer: str, *said: str) -> Origin:
+    is_believed = is_trusted(peer, conf.trusted_proxies)
+    address = _forwarded_address(peer, *said) if is_believed else parse_address(peer)
+    return Origin(hash_ip(address or UNKNOWN), is_believed)
+
+
+# In memory only, and bounded: a busy client's address is not parsed and hashed anew for each request.
+_remembered_origin = lru_cache(maxsize=4096)(_origin)
+
+
+def _forget(**_: Any) -> None:
+    _remembered_origin.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="gateway.client")
+
+
+def request_id_of(meta: Mapping[str, Any]) -> tuple[str, bool]:
+    """The id a trusted proxy gave, or an empty one, and whether it names one request for certain."""
     names, edge_names = _id_names(conf.edge_id_headers)
     for name in names:
-        value = str(meta.get(name) or "").strip()
-        if value:
-            return storable(value, MAX_REQUEST_ID), name in edge_names
-    return str(uuid.uuid4()), False
+        value = meta.get(name)
+        if value and (request_id := str(value).strip()):
+            return request_id, name in edge_names
+    return "", False
 
 
 @lru_cache(maxsize=16)
@@ -73,25 +83,20 @@ def _id_names(edge_headers: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset
     return ("HTTP_CF_RAY", *edge_names, "HTTP_X_REQUEST_ID"), frozenset(edge_names)
 
 
-def _country(meta: Mapping[str, Any]) -> str:
+def country_of(said: str) -> str:
     """Two characters as Cloudflare sends them (ISO 3166, `XX` unknown, `T1` Tor); else empty."""
-    value = str(meta.get("HTTP_CF_IPCOUNTRY") or "").strip().upper()
+    value = said.strip().upper()
     return value if len(value) == 2 and value.isascii() and value.isalnum() and value != "XX" else ""
 
 
-def _forwarded_address(meta: Mapping[str, Any], peer: str) -> str:
+def _forwarded_address(peer: str, connecting: str, real: str, forwarded: str) -> str | None:
     """What a trusted peer says of the client; its own address if it says nothing."""
-    said_something = False
-    for header in ("HTTP_CF_CONNECTING_IP", "HTTP_X_REAL_IP"):
-        value = str(meta.get(header) or "")
-        said_something = said_something or bool(value)
-        address = parse_address(value)
-        if address:
-            return address
-    forwarded = str(meta.get("HTTP_X_FORWARDED_FOR") or "")
+    address = parse_address(connecting) or parse_address(real)
+    if address:
+        return address
     if forwarded:
         return _first_untrusted(forwarded.split(","))
-    return UNKNOWN if said_something else (parse_address(peer) or UNKNOWN)
+    return None if connecting or real else parse_address(peer)
 
 
 def _first_untrusted(hops: list[str]) -> str:

@@ -76,7 +76,7 @@ class TrafficSettings:
     @cached_property
     def linger(self) -> float:
         """`TRAFFIC_LINGER`: seconds an event waits for company, within the queue's bound."""
-        wanted = float(self._get("TRAFFIC_LINGER", 0.2))
+        wanted = float(self._get("TRAFFIC_LINGER", 0.4))
         return max(0.0, min(wanted, float(self.queue.max_batch_timeout)))
 
     @cached_property

@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from gateway import metrics, queue, repeats
 from gateway.conf import conf
 from gateway.events import TrafficEvent, encode
+from gateway.facts import Countable
 from gateway.logs import printable
 from gateway.segments import Segment
 
@@ -27,15 +28,20 @@ RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
 
 
 class Waiting(msgspec.Struct, eq=False, gc=False):
-    """An event, and what has already taken it."""
+    """An event, or the facts it is made of at its hand-over, and what has already taken it."""
 
-    event: TrafficEvent
+    what: Countable
     from_edge: bool  # still to be compared with what the edge sent before
     segment: Segment | None = None  # of the journal
-    encoded: bytes | None = None
     queued: bool = False
     collected: bool = False
     for_replay: bool = False  # the collector has it marked for the queue
+
+    @property
+    def event(self) -> TrafficEvent:
+        """For what is handed over."""
+        assert isinstance(self.what, TrafficEvent)
+        return self.what
 
     def is_settled(self, mode: str) -> bool:
         """Whether every store that the mode demands has the event."""
@@ -110,7 +116,7 @@ class Delivery:
         metrics.repeats.inc(count)
         for waiting, event in zip(edge, resolved, strict=True):
             if event is not waiting.event:
-                waiting.event, waiting.encoded = event, None
+                waiting.what = event
             waiting.from_edge = False
 
     def _to_queue(self, batch: Sequence[Waiting]) -> bool:
@@ -121,7 +127,7 @@ class Delivery:
             return False
         started = time.perf_counter()
         try:
-            batches = queue.send([waiting.encoded or encode(waiting.event) for waiting in batch])
+            batches = queue.send([encode(waiting.event) for waiting in batch])
         except queue.QueueRefused as refusal:
             self._queue_backoff.failed()
             logger.warning("Queue refused %d events: %s", len(batch), refusal)

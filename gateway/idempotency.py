@@ -40,10 +40,7 @@ def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id
     the client's address as `client_ip`: made from the address itself, an id would give it away to anyone
     who tries all 2^32 of them. Raises ValueError that names the argument.
     """
-    if type(timestamp) is not int:
-        raise ValueError(f"timestamp: expected an integer of milliseconds, got {type(timestamp).__name__}")
-    if not FIRST_TIMESTAMP <= timestamp <= LAST_TIMESTAMP:
-        raise ValueError(f"timestamp: {timestamp} does not have 13 digits")
+    check_timestamp(timestamp)
     try:
         material = ":".join((client_ip, path, request_id)).encode()
     except TypeError:
@@ -53,6 +50,14 @@ def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id
     if not request_id:
         raise ValueError("request_id: must not be empty")
     return f"{timestamp}-{_sha256(material).hexdigest()[:8]}"
+
+
+def check_timestamp(timestamp: int) -> None:
+    """Raises ValueError for what no id can begin with."""
+    if type(timestamp) is not int:
+        raise ValueError(f"timestamp: expected an integer of milliseconds, got {type(timestamp).__name__}")
+    if not FIRST_TIMESTAMP <= timestamp <= LAST_TIMESTAMP:
+        raise ValueError(f"timestamp: {timestamp} does not have 13 digits")
 
 
 def _no_string(**values: object) -> str:
@@ -93,7 +98,7 @@ def hash_ip(ip: str) -> str:
     return _hash_ip(ip, conf.client_hash_key)
 
 
-# Bounded, and in memory only: a busy client's address is not parsed and hashed anew for each request.
+# For what reads logs: bounded, and in memory only.
 @lru_cache(maxsize=8192)
 def _hash_ip(ip: str, key: str) -> str:
     material = canonical_address(ip).encode("utf-8", "surrogatepass")

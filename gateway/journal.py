@@ -157,7 +157,7 @@ class Journal:
 
 def _expire(adopted: Adopted) -> None:
     """Nobody could deliver it for so long that it makes room."""
-    count = len(adopted.events) + len(adopted.unreadable)
+    count = len(adopted.found) + len(adopted.unreadable)
     metrics.dropped.inc(count)
     logger.critical(
         "Dropped %d events of %s: older than TRAFFIC_JOURNAL_DAYS", count, adopted.segment.path.name

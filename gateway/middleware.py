@@ -108,11 +108,11 @@ def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponse
 
 
 def record(request: HttpRequest, timing: capture.Timing, status: int, response_bytes: int) -> None:
-    """Makes the event and hands it to the sender. Never raises."""
+    """Hands what there is to know of the request to the sender. Never raises."""
     try:
         size = 0 if request.method == "HEAD" else response_bytes  # what a server sends of it
-        event, from_edge = capture.make_event(request, timing, status, size)
-        sender.submit(event, from_edge=from_edge)
+        facts, from_edge = capture.take_down(request, timing, status, size)
+        sender.submit(facts, from_edge=from_edge)
     except Exception:
         metrics.capture_failed.inc()
         logger.exception("Request could not be counted")

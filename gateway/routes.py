@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from gateway.conf import conf
 from gateway.events import MAX_ROUTE, storable
@@ -31,13 +30,12 @@ _ID_LIKE = re.compile(
 )
 
 
-def route_of(path: str, resolver_match: Any, status: int = 200) -> str:
-    """The route to count a request under; `resolver_match` is Django's, or None where nothing matched.
+def route_of(path: str, pattern: str | None, status: int = 200) -> str:
+    """The route to count a request under; `pattern` is of the URL that matched, None where nothing did.
 
     What was answered with 404 and matched no pattern of its own is one route: the path is the client's
     invention.
     """
-    pattern = getattr(resolver_match, "route", None)
     if pattern and not is_catch_all(pattern):
         return storable(readable_pattern(pattern), MAX_ROUTE)
     if status == 404 and conf.group_not_found:

@@ -8,8 +8,8 @@ append is to copy some bytes into the page cache, without a system call, and wit
 lock away, which the threads of a web process would then fight for. What was copied outlives the process.
 
 It begins with `S `, the offset up to which all its events are in the stores (8 hexadecimal digits), and a
-line end. Each further line is one event as JSON behind `E ` (its request id came from the edge, so a repeat
-is to be looked for) or `- `. That first character is written last, so a line cut short by SIGKILL begins with
+line end. Each further line is one request's facts (or an event) as JSON behind `E ` (its request id came
+from the edge, so a repeat is to be looked for) or `- `. That first character is written last, so a line cut short by SIGKILL begins with
 a NUL, as does the rest of the file. What older versions left has no such first line, and is read all the
 same.
 """
@@ -28,8 +28,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway import facts
 from gateway.conf import conf
-from gateway.events import InvalidEvent, TrafficEvent, decode, fields_of
+from gateway.events import InvalidEvent, decode, fields_of
+from gateway.facts import Countable
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class Adopted:
     """What an orphan held."""
 
     segment: Segment
-    events: list[tuple[TrafficEvent, bool]] = field(default_factory=list)  # and whether from the edge
+    found: list[tuple[Countable, bool]] = field(default_factory=list)  # and whether from the edge
     unreadable: list[bytes] = field(default_factory=list)
 
 
@@ -239,19 +241,20 @@ def _adopt(path: Path) -> Adopted | None:
     adopted = Adopted(Segment(path, descriptor, len(content)))
     for line in unsettled(content):
         _read_line(line, adopted)
-    adopted.segment.outstanding = len(adopted.events)
+    adopted.segment.outstanding = len(adopted.found)
     return adopted
 
 
 def _read_line(line: bytes, adopted: Adopted) -> None:
+    payload = line[2:]
     try:
-        event = decode(line[2:])
+        what = facts.decode(payload) if facts.are_facts(payload) else decode(payload)
     except InvalidEvent:
         # An event of another schema version stays an event, which can be redriven one day.
-        readable = fields_of(line[2:]) is not None
-        adopted.unreadable.append(b"[%b]" % line[2:] if readable else line)
+        readable = fields_of(payload) is not None
+        adopted.unreadable.append(b"[%b]" % payload if readable else line)
     else:
-        adopted.events.append((event, line[:1] == b"E"))
+        adopted.found.append((what, line[:1] == b"E"))
 
 
 def _sync_folder(folder: Path) -> None:

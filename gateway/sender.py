@@ -1,7 +1,7 @@
-"""The sender: one daemon thread a process that takes events off the request's hands.
+"""The sender: one daemon thread a process that takes requests' facts off their hands.
 
-An event is written to the journal, then waits a short linger for company; then all that wait leave in one
-transaction (`delivery`). What no store takes stays here and is tried again; past `TRAFFIC_BUFFER_EVENTS` it
+They are written to the journal, then wait a short linger for company; then events are made of all that wait,
+and leave in one transaction (`delivery`). What no store takes stays here and is tried again; past `TRAFFIC_BUFFER_EVENTS` it
 stays in the journal only, or, without one, is dropped, loudly and counted. An event leaves the buffer, and
 the journal, only after a store committed it. The thread also adopts the journals of processes that died.
 """
@@ -19,9 +19,11 @@ from contextlib import suppress
 from django.db import connections
 
 from gateway import metrics
+from gateway.capture import event_of
 from gateway.conf import conf
 from gateway.delivery import Backoff, Delivery, Waiting
-from gateway.events import TrafficEvent, encode
+from gateway.events import TrafficEvent
+from gateway.facts import Countable, Facts, write_down
 from gateway.journal import Journal
 from gateway.segments import Adopted
 
@@ -54,13 +56,13 @@ class Sender:
         self._complained_at = 0.0
         self._dropped_silently = 0
 
-    def submit(self, event: TrafficEvent, *, from_edge: bool) -> None:
-        """Takes an event over. Never blocks on a store."""
+    def submit(self, what: Countable, *, from_edge: bool) -> None:
+        """Takes an event over, or the facts that make one. Never blocks on a store."""
         self._uncounted.append(None)
-        encoded = encode(event)
+        what, encoded = write_down(what)
         segment = self._journal.append(encoded, from_edge=from_edge)
         if len(self._waiting) < conf.buffer_events:
-            self._waiting.append(Waiting(event, from_edge, segment, encoded))
+            self._waiting.append(Waiting(what, from_edge, segment))
         elif segment is not None:
             metrics.spilled.inc()
             self._journal.spill(segment)
@@ -150,7 +152,7 @@ class Sender:
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
         self._count_captured()
-        owed, new = _take(self._owed), _take(self._waiting)
+        owed, new = _take(self._owed), self._made(_take(self._waiting))
         self._in_hand = batch = owed + new
         mode = conf.mode
         try:
@@ -166,6 +168,35 @@ class Sender:
         self._journal.settle(waiting.segment for waiting in settled if waiting.segment is not None)
         self._bound_owed()
         return bool(settled) or not batch or any(waiting.queued for waiting in new)
+
+    def _made(self, taken: list[Waiting]) -> list[Waiting]:
+        """Those that are events now."""
+        hopeless = []
+        for waiting in taken:
+            try:
+                if isinstance(waiting.what, Facts):
+                    waiting.what = event_of(waiting.what)
+            except Exception:
+                logger.exception("Sender: a request's facts make no event")
+                hopeless.append(waiting)
+        if not hopeless:
+            return taken
+        for waiting in hopeless:
+            self._set_aside(waiting)
+        return [waiting for waiting in taken if isinstance(waiting.what, TrafficEvent)]
+
+    def _set_aside(self, waiting: Waiting) -> None:
+        """To the dead letters; while the queue refuses, it stays in the journal, and is adopted one day."""
+        metrics.capture_failed.inc()
+        _, encoded = write_down(waiting.what)
+        is_sent = self._delivery.send_unreadable([b"[%b]" % encoded])
+        if waiting.segment is not None:
+            if is_sent:
+                self._journal.settle([waiting.segment])
+            else:
+                self._journal.spill(waiting.segment)
+        elif not is_sent:
+            self._drop(1, "no event can be made of them, and the queue refuses")
 
     def _bound_owed(self) -> None:
         count = len(self._owed) - conf.buffer_events
@@ -190,13 +221,13 @@ class Sender:
         if adopted.unreadable and not self._delivery.send_unreadable(adopted.unreadable):
             self._journal.give_up(adopted)
             return
-        for event, from_edge in adopted.events:
-            self._waiting.append(Waiting(event, from_edge, adopted.segment))
-        metrics.adopted.inc(len(adopted.events))
-        if adopted.events or adopted.unreadable:
+        for what, from_edge in adopted.found:
+            self._waiting.append(Waiting(what, from_edge, adopted.segment))
+        metrics.adopted.inc(len(adopted.found))
+        if adopted.found or adopted.unreadable:
             logger.warning(
                 "Journal: adopted %d events (%d lines unreadable) of %s",
-                len(adopted.events),
+                len(adopted.found),
                 len(adopted.unreadable),
                 adopted.segment.path.name,
             )
@@ -227,9 +258,9 @@ def _take(events: deque[Waiting]) -> list[Waiting]:
 _sender = Sender()
 
 
-def submit(event: TrafficEvent, *, from_edge: bool = False) -> None:
-    """Hands an event to this process's sender."""
-    _sender.submit(event, from_edge=from_edge)
+def submit(what: Countable, *, from_edge: bool = False) -> None:
+    """Hands an event, or the facts that make one, to this process's sender."""
+    _sender.submit(what, from_edge=from_edge)
 
 
 def start() -> None:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 Handler = Callable[[HttpRequest], HttpResponse]
-FLUSH_SECONDS = 0.2  # as Tallygate's linger
+FLUSH_SECONDS = 0.4  # as Tallygate's linger
 
 
 def facts(request: HttpRequest, response: HttpResponse, started: float) -> dict[str, Any]:

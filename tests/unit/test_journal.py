@@ -8,12 +8,16 @@ import resource
 import stat
 import time
 
+import msgspec
 import pytest
 from django.db import connections
+from django.test import RequestFactory
 
 from gateway import journal, metrics, segments
+from gateway.capture import Timing, take_down
 from gateway.delivery import Waiting
 from gateway.events import decode, encode, split_batch
+from gateway.facts import write_down
 from gateway.models import QueuedBatch
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent
@@ -196,6 +200,69 @@ def test_what_a_store_has_is_not_adopted_again(make_event):
     adopt(one)
 
     assert [waiting.event for waiting in one._waiting] == [late]
+
+
+def test_facts_of_a_killed_process_make_the_event_that_it_sent_already():
+    """Killed after its hand-over was committed and before its journal knew."""
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
+    child = os.fork()
+    if child == 0:
+        connections.close_all()
+        one = idle(Sender())
+        one.submit(facts, from_edge=False)
+        one._journal.settle = lambda _: os.kill(os.getpid(), 9)
+        one.flush()
+    os.waitpid(child, 0)
+    sent = queued()
+    assert len(sent) == segments.pending() == 1
+    one = idle(Sender())
+
+    adopt(one)
+    one.flush()
+
+    assert queued() == sent * 2
+    drain()
+    assert [event.idempotent_id for event in Event.objects.all()] == sent
+    assert segments.paths() == []
+
+
+def test_facts_that_make_no_event_are_a_dead_letter(make_event, caplog):
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
+    hopeless = msgspec.structs.replace(facts, arrival=5)
+    one = idle(Sender())
+    for what in (hopeless, facts, make_event()):
+        one.submit(what, from_edge=False)
+    before = metrics.total(metrics.capture_failed)
+
+    one.flush()
+    drain()
+
+    assert metrics.total(metrics.capture_failed) == before + 1
+    assert "timestamp: 5 does not have 13 digits" in caplog.text
+    assert Event.objects.count() == 2
+    assert DeadLetter.objects.get().payload == write_down(hopeless)[1].decode()
+    assert segments.pending() == 0
+
+
+def test_facts_that_make_no_event_wait_in_the_journal_while_the_queue_refuses(make_event):
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
+    one = idle(Sender())
+    one.submit(msgspec.structs.replace(facts, arrival=5), from_edge=False)
+    one.submit(make_event(), from_edge=False)
+    with refusing_queue():
+        one.flush()
+    assert segments.pending() == 2
+
+    one._delivery._queue_backoff.succeeded()
+    one.flush()
+    one.stop(0)
+    other = idle(Sender())
+    adopt(other)
+    other.flush()
+    drain()
+
+    assert (DeadLetter.objects.count(), Event.objects.count()) == (1, 1)
+    assert segments.pending() == 0
 
 
 def test_one_file_serves_for_ever_while_the_store_keeps_up(make_event, monkeypatch):

@@ -1,0 +1,70 @@
+"""Facts are read back as they were written, whatever is in them."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.events import MAX_PATH, InvalidEvent, encode
+from gateway.facts import USUAL_BYTES, Facts, are_facts, decode, write_down
+
+texts = st.one_of(
+    st.text(st.characters()),
+    st.text(st.characters(), min_size=1, max_size=3).map(lambda text: text * 2000),
+)
+every = st.builds(
+    Facts,
+    arrival=st.integers(10**12, 10**13 - 1),
+    duration=st.integers(0, 2**53),
+    status=st.integers(-(2**31), 2**31),
+    response_bytes=st.integers(0, 2**40),
+    method=texts,
+    path=texts,
+    pattern=st.none() | texts,
+    client_ip_hash=st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
+    request_id=texts,
+    host=texts,
+    user_agent=texts,
+    request_start=texts,
+    country=texts,
+)
+PLAIN = Facts(1763925000123, 1500, 200, 5, "GET", "/a", None, "0" * 16, "id", "h", "ua", "", "")
+
+
+@given(every)
+@example(msgspec.structs.replace(PLAIN, path="/\ud800"))
+@example(msgspec.structs.replace(PLAIN, path="/" + "x" * 9000))
+def test_what_is_written_is_read_and_what_is_bounded_is_bounded(facts):
+    kept, written = write_down(facts)
+
+    assert decode(written) == kept
+    assert are_facts(written)
+    assert b"\n" not in written
+    assert kept.bounded().bounded() == kept.bounded()
+    assert len(written) <= USUAL_BYTES or len(kept.path) <= MAX_PATH
+
+
+def test_usual_facts_are_written_as_they_are():
+    kept, written = write_down(PLAIN)
+    assert kept is PLAIN
+    assert json.loads(written)[5] == "/a"
+
+
+def test_an_event_is_written_as_such(make_event):
+    event = make_event(path="/" + "x" * (MAX_PATH - 1))
+    assert write_down(event) == (event, encode(event))
+    assert not are_facts(encode(event))
+
+
+def test_what_a_later_version_adds_is_passed_over():
+    assert decode(msgspec.json.encode([*msgspec.structs.astuple(PLAIN), "more"])) == PLAIN
+
+
+@pytest.mark.parametrize("payload", [b"[", b"[]", b"[1]", b'["x"]', b"\xff", b"{}", b"", b"[" * 100_000])
+def test_garbage_is_no_facts(payload):
+    with pytest.raises(InvalidEvent, match="no facts of a request"):
+        decode(payload)
