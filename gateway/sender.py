@@ -30,6 +30,7 @@ from gateway.segments import Adopted
 logger = logging.getLogger(__name__)
 
 TRANSACTION_EVENTS = 5_000  # events one hand-over takes at most
+STEP_SECONDS = 0.04  # between two looks at what came
 ADOPT_SECONDS = 3.0  # between two looks for orphaned journals
 COMPLAINT_SECONDS = 1.0  # a flood of drops is one log line a second
 
@@ -122,7 +123,7 @@ class Sender:
             self._arrived.wait(None if conf.journal == "off" else ADOPT_SECONDS)
             self._adopt_safely()
             if self._waiting or self._owed:
-                self._stopping.wait(conf.linger)
+                self._linger()
                 self._arrived.clear()
                 self._flush_safely()
                 if self._waiting or self._owed:
@@ -133,6 +134,20 @@ class Sender:
                     self._arrived.set()
         while (self._waiting or self._owed) and self._flush_safely():
             pass
+
+    def _linger(self) -> None:
+        """Waits for company, and makes events of what comes meanwhile.
+
+        A few at a time: in one go, before the hand-over, that would keep the interpreter's lock from requests
+        for as long as they take altogether.
+        """
+        until = time.monotonic() + conf.linger
+        while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, STEP_SECONDS)):
+            for waiting in reversed(list(self._waiting)):
+                if isinstance(waiting.what, TrafficEvent):
+                    break  # and all before it
+                with suppress(Exception):  # the hand-over says so
+                    waiting.what = event_of(waiting.what)
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""
