@@ -43,9 +43,7 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
         return int((time.perf_counter() - self.started) * 1_000_000)
 
 
-def take_down(
-    request: HttpRequest, timing: Timing, status: int, response_bytes: int
-) -> tuple[Facts, bool]:
+def take_down(request: HttpRequest, timing: Timing, status: int, response_bytes: int) -> tuple[Facts, bool]:
     """What there is to know of a request, and whether its id came from the edge (so that a repeat can be
     known).
 
@@ -53,14 +51,15 @@ def take_down(
     """
     check_timestamp(timing.arrival)
     meta = request.META
+    get = meta.get
     origin = origin_of(meta)
     request_id = request_start = country = ""
     from_edge = False
     if origin.is_trusted:
         request_id, from_edge = request_id_of(meta)
-        request_start = str(meta.get("HTTP_X_REQUEST_START") or "")
-        country = str(meta.get("HTTP_CF_IPCOUNTRY") or "")
-    user_agent = str(meta.get("HTTP_USER_AGENT") or "")
+        request_start = get("HTTP_X_REQUEST_START") or ""
+        country = get("HTTP_CF_IPCOUNTRY") or ""
+    user_agent = get("HTTP_USER_AGENT") or ""
     match = request.resolver_match
     facts = Facts(
         timing.arrival,
@@ -72,7 +71,7 @@ def take_down(
         None if match is None else match.route,
         origin.client_ip_hash,
         request_id or str(uuid.uuid4()),
-        str(meta.get("HTTP_HOST") or ""),
+        get("HTTP_HOST") or "",
         user_agent if user_agent.isascii() else utf8_header(user_agent),
         request_start,
         country,

@@ -15,12 +15,13 @@ import msgspec
 from django.core.signals import setting_changed
 
 from gateway.conf import conf
-from gateway.idempotency import hash_ip
+from gateway.idempotency import hash_ip, is_plain_ipv4
 from gateway.networks import Network
 
 UNKNOWN = "unknown"
-MAX_ADDRESS = 100  # characters; garbage of any length is not worth remembering
-MAX_REMEMBERED = 300  # characters of all headers that name an address
+MAX_ADDRESS = 100  # characters; what is longer is none
+MAX_REMEMBERED = 300  # characters of all that names an address
+MAX_ORIGINS = 4096
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
 MICROSECONDS = 6  # digits of a fraction that can matter
 DIVISORS = (10**3, 10**6, 10**9)  # of millionths of a second, a millisecond, a microsecond: milliseconds
@@ -35,32 +36,37 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     is_trusted: bool  # the peer, so that its other headers are believed, too
 
 
+# What was found out of the latest addresses: in memory only, and bounded. A plain dictionary, since a request
+# pays for every look.
+_origins: dict[tuple[Any, ...], Origin] = {}
+
+
 def origin_of(meta: Mapping[str, Any]) -> Origin:
     """The origin of the request with this `META`."""
     get = meta.get
-    key = (
-        str(get("REMOTE_ADDR") or ""),
-        str(get("HTTP_CF_CONNECTING_IP") or ""),
-        str(get("HTTP_X_REAL_IP") or ""),
-        str(get("HTTP_X_FORWARDED_FOR") or ""),
+    said = (
+        get("REMOTE_ADDR"),
+        get("HTTP_CF_CONNECTING_IP"),
+        get("HTTP_X_REAL_IP"),
+        get("HTTP_X_FORWARDED_FOR"),
     )
-    if len(key[1]) + len(key[2]) + len(key[3]) > MAX_REMEMBERED:
-        return _origin(*key)
-    return _remembered_origin(*key)
+    return _origins.get(said) or _looked_up(said)
 
 
-def _origin(peer: str, *said: str) -> Origin:
+def _looked_up(said: tuple[Any, ...]) -> Origin:
+    peer, connecting, real, forwarded = [str(value or "") for value in said]
     is_believed = is_trusted(peer, conf.trusted_proxies)
-    address = _forwarded_address(peer, *said) if is_believed else parse_address(peer)
-    return Origin(hash_ip(address or UNKNOWN), is_believed)
-
-
-# In memory only, and bounded: a busy client's address is not parsed and hashed anew for each request.
-_remembered_origin = lru_cache(maxsize=4096)(_origin)
+    address = _forwarded_address(peer, connecting, real, forwarded) if is_believed else parse_address(peer)
+    origin = Origin(hash_ip(address or UNKNOWN), is_believed)
+    if len(peer) + len(connecting) + len(real) + len(forwarded) <= MAX_REMEMBERED:
+        if len(_origins) >= MAX_ORIGINS:
+            _origins.clear()
+        _origins[said] = origin
+    return origin
 
 
 def _forget(**_: Any) -> None:
-    _remembered_origin.cache_clear()
+    _origins.clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="gateway.client")
@@ -129,12 +135,9 @@ def is_trusted(peer: str, networks: tuple[Network | str, ...]) -> bool:
 
 def parse_address(text: str) -> str | None:
     """The address in `text`, which may carry a port; None for garbage."""
-    return _parse_address(text) if len(text) <= MAX_ADDRESS else None
-
-
-@lru_cache(maxsize=4096)
-def _parse_address(text: str) -> str | None:
-    address = _ip(text)
+    if is_plain_ipv4(text):
+        return text
+    address = _ip(text) if len(text) <= MAX_ADDRESS else None
     return str(address) if address else None
 
 

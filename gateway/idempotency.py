@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
 import re
 from collections.abc import Callable
@@ -31,6 +30,10 @@ def _own_sha256() -> Callable[[bytes], Any]:
 
 
 _sha256 = _own_sha256()
+_BLOCK = 64  # bytes of SHA-256's
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 def generate_idempotent_id(timestamp: int, client_ip: str, path: str, request_id: str) -> str:
@@ -95,20 +98,35 @@ def hash_ip(ip: str) -> str:
     """
     if not isinstance(ip, str):
         raise ValueError(f"ip: expected a string, got {type(ip).__name__}")
-    return _hash_ip(ip, conf.client_hash_key)
-
-
-# For what reads logs: bounded, and in memory only.
-@lru_cache(maxsize=8192)
-def _hash_ip(ip: str, key: str) -> str:
     material = canonical_address(ip).encode("utf-8", "surrogatepass")
-    if not key:
-        return hashlib.sha256(material).hexdigest()[:16]
-    return hmac.digest(key.encode(), material, "sha256").hex()[:16]
+    key = conf.client_hash_key
+    digest = _hmac_sha256(key.encode(), material) if key else _sha256(material)
+    return str(digest.hexdigest()[:16])
+
+
+def _hmac_sha256(key: bytes, message: bytes) -> Any:
+    """HMAC (RFC 2104) with its key's half of the work done once."""
+    inner, outer = (begun.copy() for begun in _begun(key))
+    inner.update(message)
+    outer.update(inner.digest())
+    return outer
+
+
+@lru_cache(maxsize=16)
+def _begun(key: bytes) -> tuple[Any, Any]:
+    block = (_sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return _sha256(bytes(byte ^ 0x36 for byte in block)), _sha256(bytes(byte ^ 0x5C for byte in block))
+
+
+def is_plain_ipv4(text: str) -> bool:
+    """Whether it is an IPv4 address in its one canonical spelling."""
+    return _IPV4.fullmatch(text) is not None
 
 
 def canonical_address(ip: str) -> str:
     """The one spelling of an address; what is no address comes back unchanged."""
+    if is_plain_ipv4(ip):  # most are, and to look takes a tenth of the time
+        return ip
     try:
         address = ipaddress.ip_address(ip.strip())
     except ValueError:

@@ -9,9 +9,9 @@ lock away, which the threads of a web process would then fight for. What was cop
 
 It begins with `S `, the offset up to which all its events are in the stores (8 hexadecimal digits), and a
 line end. Each further line is one request's facts (or an event) as JSON behind `E ` (its request id came
-from the edge, so a repeat is to be looked for) or `- `. That first character is written last, so a line cut short by SIGKILL begins with
-a NUL, as does the rest of the file. What older versions left has no such first line, and is read all the
-same.
+from the edge, so a repeat is to be looked for) or `- `. That first character is written last, so a line cut
+short by SIGKILL begins with a NUL, as does the rest of the file. What older versions left has no such first
+line, and is read all the same.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The sender: one daemon thread a process that takes requests' facts off their hands.
 
-They are written to the journal, then wait a short linger for company; then events are made of all that wait,
-and leave in one transaction (`delivery`). What no store takes stays here and is tried again; past `TRAFFIC_BUFFER_EVENTS` it
-stays in the journal only, or, without one, is dropped, loudly and counted. An event leaves the buffer, and
-the journal, only after a store committed it. The thread also adopts the journals of processes that died.
+They are written to the journal, then wait a short linger for company, while events are made of them; then all
+leave in one transaction (`delivery`). What no store takes stays here and is tried again; past
+`TRAFFIC_BUFFER_EVENTS` it stays in the journal only, or, without one, is dropped, loudly and counted. An
+event leaves the buffer, and the journal, only after a store committed it. The thread also adopts the journals
+of processes that died.
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ def test_a_request_without_an_id_gets_one_that_is_written_down():
 
 
 def test_no_address_is_written_down():
-    facts, _ = taken(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="203.0.113.99", HTTP_X_FORWARDED_FOR="203.0.113.99")
+    facts, _ = taken(
+        REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="203.0.113.99", HTTP_X_FORWARDED_FOR="203.0.113.99"
+    )
     _, written = write_down(facts)
     assert b"203.0.113" not in written
     assert b"127.0.0.1" not in written
@@ -91,7 +93,9 @@ hostile = st.one_of(
     size=st.integers(0, 2**70),
 )
 @example(headers={}, path="", method="", status=200, size=0)
-def test_whatever_a_request_holds_it_becomes_one_valid_event_however_often(headers, path, method, status, size):
+def test_whatever_a_request_holds_it_becomes_one_valid_event_however_often(
+    headers, path, method, status, size
+):
     request = HttpRequest()
     request.META = {"REMOTE_ADDR": "127.0.0.1", **headers}
     request.path, request.method = path, method

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.client import (
+    MAX_ORIGINS,
     UNKNOWN,
     Origin,
-    _remembered_origin,
+    _origins,
     country_of,
     origin_of,
     parse_address,
@@ -64,9 +65,19 @@ def test_what_is_remembered_of_an_address_goes_with_the_settings(settings):
 
 
 def test_headers_of_any_length_are_not_remembered():
-    _remembered_origin.cache_clear()
+    _origins.clear()
+    for name in ("x_forwarded_for", "x_real_ip", "cf_connecting_ip"):
+        hash_of(PROXY, **{name: "x" * 8000})
     assert hash_of(PROXY, x_forwarded_for="x" * 8000 + ", 203.0.113.3") == hash_ip("203.0.113.3")
-    assert _remembered_origin.cache_info().currsize == 0
+    assert not _origins
+
+
+def test_no_more_than_some_addresses_are_remembered():
+    _origins.clear()
+    for number in range(MAX_ORIGINS + 5):
+        address = f"10.0.{number // 256}.{number % 256}"
+        assert hash_of(PROXY, x_real_ip=address) == hash_of(PROXY, x_real_ip=address) == hash_ip(address)
+    assert len(_origins) == 5
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"])

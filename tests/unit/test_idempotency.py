@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import ipaddress
 import timeit
 
 import pytest
-from hypothesis import given
+from django.test import override_settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.idempotency import (
@@ -17,6 +19,7 @@ from gateway.idempotency import (
     extract_timestamp,
     generate_idempotent_id,
     hash_ip,
+    is_plain_ipv4,
     is_valid_idempotent_id,
 )
 
@@ -111,6 +114,26 @@ def test_an_address_is_hashed_under_the_key(settings):
     assert hash_ip("192.168.1.1") == "c5eb5a4cc76a5cdb"
     settings.CLIENT_HASH_KEY = "k3y"
     assert hash_ip("192.168.1.1") == "5620230395d95811"
+
+
+@given(st.ip_addresses(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
+def test_the_hash_is_an_hmac_of_sha_256(address, key):
+    with override_settings(CLIENT_HASH_KEY=key):
+        expected = hmac.digest(key.encode(), canonical_address(str(address)).encode(), "sha256")
+        assert hash_ip(str(address)) == expected.hex()[:16]
+
+
+@given(st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,4}){2,4}", fullmatch=True) | st.ip_addresses(v=4).map(str))
+@example("01.2.3.4")
+@example("1.2.3.4\n")
+@example("256.1.1.1")
+@example("１.2.3.4")
+def test_a_plain_ipv4_address_is_what_the_library_would_write(text):
+    try:
+        is_one = str(ipaddress.IPv4Address(text)) == text
+    except ValueError:
+        is_one = False
+    assert is_plain_ipv4(text) == is_one
 
 
 @pytest.mark.parametrize(

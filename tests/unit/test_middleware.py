@@ -12,13 +12,10 @@ import pytest
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import request_finished
 from django.db import close_old_connections, connections
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from gateway import metrics, sender
 from gateway.capture import Timing, event_of
