@@ -12,11 +12,13 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connections
+from django.test import RequestFactory
 from django_q.models import OrmQ
 
 from gateway import delivery, metrics, sender
+from gateway.capture import Timing, event_of, take_down
 from gateway.delivery import Backoff, Waiting
-from gateway.events import decode, split_batch
+from gateway.events import TrafficEvent, decode, split_batch
 from gateway.models import QueuedBatch
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent
@@ -112,6 +114,19 @@ def test_an_event_is_in_the_queue_within_a_second(fresh_sender, make_event):
     event = make_event()
     sender.submit(event)
     assert wait_for(lambda: queued() == [event], 1.0)
+
+
+def test_events_are_made_of_facts_while_they_wait(settings, fresh_sender):
+    settings.TRAFFIC_LINGER = 5
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
+    sender.submit(facts)
+
+    wait_for(lambda: isinstance(fresh_sender._waiting[0].what, TrafficEvent), 2)
+
+    assert fresh_sender._waiting[0].event == event_of(facts)
+    assert queued() == []
+    fresh_sender.stop(5)
+    assert queued() == [event_of(facts)]
 
 
 def test_events_wait_a_linger_for_company(settings, fresh_sender, make_event):
