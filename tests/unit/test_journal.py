@@ -184,9 +184,9 @@ def test_what_was_adopted_by_a_process_that_is_killed_is_adopted_again(make_even
 def test_what_a_store_has_is_not_adopted_again(make_event):
     """Though the file still holds it: to empty it after each hand-over would cost more than the hand-over."""
     late = make_event()
+    connections.close_all()
     child = os.fork()
     if child == 0:
-        connections.close_all()
         one = idle(Sender())
         for _ in range(3):
             one.submit(make_event(), from_edge=False)
@@ -205,9 +205,9 @@ def test_what_a_store_has_is_not_adopted_again(make_event):
 def test_facts_of_a_killed_process_make_the_event_that_it_sent_already():
     """Killed after its hand-over was committed and before its journal knew."""
     facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
+    connections.close_all()
     child = os.fork()
     if child == 0:
-        connections.close_all()
         one = idle(Sender())
         one.submit(facts, from_edge=False)
         one._journal.settle = lambda _: os.kill(os.getpid(), 9)
