@@ -168,9 +168,10 @@ class Sender:
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
         self._count_captured()
-        owed, new = _take(self._owed), self._made(_take(self._waiting))
-        self._in_hand = batch = owed + new
         mode = conf.mode
+        owed = _take(self._owed)
+        new, hopeless = _made(_take(self._waiting))
+        self._in_hand = batch = owed + new
         try:
             self._delivery.deliver(batch, mode, is_last=self._stopping.is_set())
         finally:
@@ -182,27 +183,13 @@ class Sender:
             self._in_hand = []
         settled = [waiting for waiting in batch if waiting.is_settled(mode)] if kept or self._owed else batch
         self._journal.settle(waiting.segment for waiting in settled if waiting.segment is not None)
+        for waiting in hopeless:
+            self._set_aside(waiting)
         self._bound_owed()
         return bool(settled) or not batch or any(waiting.queued for waiting in new)
 
-    def _made(self, taken: list[Waiting]) -> list[Waiting]:
-        """Those that are events now."""
-        hopeless = []
-        for waiting in taken:
-            try:
-                if isinstance(waiting.what, Facts):
-                    waiting.what = event_of(waiting.what)
-            except Exception:
-                logger.exception("Sender: a request's facts make no event")
-                hopeless.append(waiting)
-        if not hopeless:
-            return taken
-        for waiting in hopeless:
-            self._set_aside(waiting)
-        return [waiting for waiting in taken if isinstance(waiting.what, TrafficEvent)]
-
     def _set_aside(self, waiting: Waiting) -> None:
-        """To the dead letters; while the queue refuses, it stays in the journal, and is adopted one day."""
+        """What is no event, to the dead letters; while the queue refuses, it stays in the journal."""
         metrics.capture_failed.inc()
         _, encoded = write_down(waiting.what)
         is_sent = self._delivery.send_unreadable([b"[%b]" % encoded])
@@ -269,6 +256,21 @@ class Sender:
 
 def _take(events: deque[Waiting]) -> list[Waiting]:
     return [events.popleft() for _ in range(min(len(events), TRANSACTION_EVENTS))]
+
+
+def _made(taken: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    """Those that are events now, and those of which none can be made: a fault of ours, and said as such."""
+    hopeless = []
+    for waiting in taken:
+        try:
+            if isinstance(waiting.what, Facts):
+                waiting.what = event_of(waiting.what)
+        except Exception:
+            logger.exception("Sender: a request's facts make no event")
+            hopeless.append(waiting)
+    if not hopeless:
+        return taken, hopeless
+    return [waiting for waiting in taken if isinstance(waiting.what, TrafficEvent)], hopeless
 
 
 _sender = Sender()
