@@ -18,6 +18,7 @@ from benchmarks import (
     producer,
     reading,
     sustained,
+    verification,
 )
 from benchmarks.capture import measure as capture
 
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "producer": producer.main,
     "reading": reading.main,
     "sustained": sustained.main,
+    "verification": verification.main,
 }
 
 

@@ -22,7 +22,7 @@ from gateway.queue_settings import QUEUE_DEFAULTS, QueueSettings, q_cluster
 
 __all__ = ["DEFAULT_EXCLUDE", "ESTIMATORS", "JOURNAL_MODES", "MODES", "conf", "q_cluster"]
 
-MODES = ("queue", "dual", "legacy")
+MODES = ("legacy", "dual", "sample", "queue")
 JOURNAL_MODES = ("os", "fsync", "off")
 ESTIMATORS = ("sketch", "reservoir")
 
@@ -65,8 +65,13 @@ class TrafficSettings:
 
     @cached_property
     def mode(self) -> str:
-        """`STATS_MODE`: `queue`, `dual` (queue and collector) or `legacy` (collector only)."""
+        """`STATS_MODE`: the mode in force until somebody chooses another (`gateway.modes`)."""
         return str(self._get("STATS_MODE", "queue"))
+
+    @cached_property
+    def sample_rate(self) -> float:
+        """`STATS_SAMPLE_RATE`: share of the events that mode `sample` collects, likewise."""
+        return float(self._get("STATS_SAMPLE_RATE", 0.01))
 
     @cached_property
     def estimator(self) -> str:
@@ -133,6 +138,11 @@ class TrafficSettings:
     def collector(self) -> str:
         """`TRAFFIC_COLLECTOR`: dotted path of the fallback's `collect(events, reasons, replay=…)`."""
         return str(self._get("TRAFFIC_COLLECTOR", "legacy_collector.collector.collect"))
+
+    @cached_property
+    def replay_legacy(self) -> bool:
+        """`STATS_REPLAY_LEGACY`: whether what mode `legacy` collected is put into the queue afterwards."""
+        return bool(self._get("STATS_REPLAY_LEGACY", True))
 
     @cached_property
     def collector_events(self) -> int:

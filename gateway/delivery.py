@@ -13,17 +13,22 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
+from django.db import connections
 from django.utils.module_loading import import_string
 
-from gateway import metrics, queue, repeats
+from gateway import drills, metrics, queue, repeats
 from gateway.conf import conf
+from gateway.deadline import deadline
 from gateway.events import TrafficEvent, encode
 from gateway.facts import Countable
 from gateway.logs import printable
+from gateway.modes import InForce
 from gateway.segments import Segment
+from gateway.timings import HAND_OVER, timings
 
 logger = logging.getLogger(__name__)
 
+DRILL_SECONDS = 4.0  # between two looks for one that was asked for
 RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
 
 
@@ -43,12 +48,12 @@ class Waiting(msgspec.Struct, eq=False, gc=False):
         assert isinstance(self.what, TrafficEvent)
         return self.what
 
-    def is_settled(self, mode: str) -> bool:
+    def is_settled(self, in_force: InForce) -> bool:
         """Whether every store that the mode demands has the event."""
-        if mode == "legacy":
+        if in_force.mode == "legacy":
             return self.collected
         in_queue = self.queued or self.for_replay
-        return in_queue and (self.collected or mode == "queue")
+        return in_queue and (self.collected or not in_force.is_collected(self.event.idempotent_id))
 
 
 class Backoff:
@@ -78,19 +83,42 @@ class Delivery:
     def __init__(self) -> None:
         self._queue_backoff = Backoff()
         self._collector_backoff = Backoff()
+        self._drill: drills.Drill | None = None
+        self._looked_for_drill_at = float("-inf")
 
-    def deliver(self, batch: Sequence[Waiting], mode: str, *, is_last: bool) -> None:
+    def deliver(self, batch: Sequence[Waiting], in_force: InForce, *, is_last: bool) -> None:
         """Hands over what the stores still want of the batch, and marks what they took.
 
         `is_last`: the process ends, so a store is tried even if it refused a moment ago.
         """
         self._recognize_repeats(batch)
+        self._follow_drill()
         is_refused = False
-        if mode != "legacy":
+        if in_force.mode != "legacy":
             wanted = [waiting for waiting in batch if not waiting.queued and not waiting.for_replay]
             is_refused = not self._to_queue(wanted)
-        if is_refused or mode != "queue":
-            self._to_collector(batch, mode, is_last=is_last)
+        if is_refused or in_force.mode != "queue":
+            self._to_collector(batch, in_force, is_last=is_last)
+
+    def _follow_drill(self) -> None:
+        """Begins a drill that somebody asked for, and ends one whose time is over. Never raises."""
+        now = time.monotonic()
+        if self._drill is not None:
+            if not self._drill.is_over:
+                return
+        elif now - self._looked_for_drill_at < DRILL_SECONDS or not self._queue_backoff.is_over:
+            return
+        self._looked_for_drill_at = now
+        try:
+            with deadline(connections[conf.database], conf.send_timeout):
+                if self._drill is not None:
+                    self._drill.end()
+                    self._drill = None
+                else:
+                    self._drill = drills.take()
+        except Exception as error:  # noqa: BLE001  (a database that is away fails in many ways)
+            connections[conf.database].close()
+            logger.debug("Drills: not asked for: %s", error)
 
     def send_unreadable(self, payloads: Sequence[bytes]) -> bool:
         """Hands what is no event to the consumer to bury; whether the queue took it."""
@@ -125,6 +153,9 @@ class Delivery:
             return True
         if not self._queue_backoff.is_over:
             return False
+        if self._drill is not None and not self._drill.is_over:
+            logger.warning("Queue refused %d events: fallback drill %d", len(batch), self._drill.key)
+            return False
         started = time.perf_counter()
         try:
             batches = queue.send([encode(waiting.event) for waiting in batch])
@@ -136,22 +167,29 @@ class Delivery:
         for waiting in batch:
             waiting.queued = True
         metrics.sent.inc(len(batch))
-        milliseconds = (time.perf_counter() - started) * 1000
+        seconds = time.perf_counter() - started
+        timings.observe(HAND_OVER, seconds / batches)
+        milliseconds = seconds * 1000
         logger.info("Queue sent: %d events in %d batches, %.1f ms", len(batch), batches, milliseconds)
         _log_each("Queue sent", batch)
         return True
 
-    def _to_collector(self, batch: Sequence[Waiting], mode: str, *, is_last: bool) -> None:
+    def _to_collector(self, batch: Sequence[Waiting], in_force: InForce, *, is_last: bool) -> None:
         """What the mode wants collected, and what the queue refused."""
+        mode = in_force.mode
         refused: list[Waiting] = []
+        refused_and_wanted: list[Waiting] = []
         wanted: list[Waiting] = []
         for waiting in batch:
+            is_wanted = in_force.is_collected(waiting.event.idempotent_id)
             if mode != "legacy" and not waiting.queued and not waiting.for_replay:
-                refused.append(waiting)
-            elif mode != "queue" and not waiting.collected:
+                (refused_and_wanted if is_wanted else refused).append(waiting)
+            elif is_wanted and not waiting.collected:
                 wanted.append(waiting)
         if refused:
-            self._collect(refused, mode if mode == "dual" else None, replay=True)
+            self._collect(refused, None, replay=True)
+        if refused_and_wanted:
+            self._collect(refused_and_wanted, mode, replay=True)
         if wanted and (mode == "legacy" or self._collector_backoff.is_over or is_last):
             self._collect(wanted, mode, replay=False)
 
@@ -169,6 +207,8 @@ class Delivery:
             waiting.collected, waiting.for_replay = True, replay
         metrics.collected.inc(len(part))
         if replay:
+            if self._drill is not None:
+                self._drill.fallen_back += len(part)
             metrics.fallback.inc(len(part))
             logger.warning("Fallback: %d events to the legacy collector", len(part))
             _log_each("Fallback", part)

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from django.db import connections
 
-from gateway import metrics
+from gateway import metrics, modes
 from gateway.capture import event_of
 from gateway.conf import conf
 from gateway.delivery import Backoff, Delivery, Waiting
@@ -27,6 +27,7 @@ from gateway.events import TrafficEvent
 from gateway.facts import Countable, Facts, write_down
 from gateway.journal import Journal
 from gateway.segments import Adopted
+from gateway.timings import ID, timings
 
 logger = logging.getLogger(__name__)
 
@@ -144,11 +145,17 @@ class Sender:
         """
         until = time.monotonic() + conf.linger
         while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, STEP_SECONDS)):
+            started = None
             for waiting in reversed(list(self._waiting)):
                 if isinstance(waiting.what, TrafficEvent):
                     break  # and all before it
                 with suppress(Exception):  # the hand-over says so
-                    waiting.what = event_of(waiting.what)
+                    if started is None:  # one of each look stands for all
+                        started = time.perf_counter()
+                        waiting.what = event_of(waiting.what)
+                        timings.observe(ID, time.perf_counter() - started)
+                    else:
+                        waiting.what = event_of(waiting.what)
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""
@@ -168,23 +175,27 @@ class Sender:
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
         self._count_captured()
-        mode = conf.mode
+        in_force = modes.in_force()
         owed = _take(self._owed)
         new, hopeless = _made(_take(self._waiting))
         self._in_hand = batch = owed + new
         try:
-            self._delivery.deliver(batch, mode, is_last=self._stopping.is_set())
+            self._delivery.deliver(batch, in_force, is_last=self._stopping.is_set())
         finally:
             # Whatever went wrong, what no store has stays, in its old place.
-            kept = [waiting for waiting in new if not waiting.is_settled(mode)]
+            kept = [waiting for waiting in new if not waiting.is_settled(in_force)]
             self._waiting.extendleft([waiting for waiting in reversed(kept) if not waiting.queued])
-            self._owed.extendleft([waiting for waiting in reversed(owed) if not waiting.is_settled(mode)])
+            self._owed.extendleft([waiting for waiting in reversed(owed) if not waiting.is_settled(in_force)])
             self._owed.extend([waiting for waiting in kept if waiting.queued])
             self._in_hand = []
-        settled = [waiting for waiting in batch if waiting.is_settled(mode)] if kept or self._owed else batch
+        settled = (
+            [waiting for waiting in batch if waiting.is_settled(in_force)] if kept or self._owed else batch
+        )
         self._journal.settle(waiting.segment for waiting in settled if waiting.segment is not None)
         for waiting in hopeless:
             self._set_aside(waiting)
+        if any(waiting.queued for waiting in batch):
+            timings.write()
         self._bound_owed()
         return bool(settled) or not batch or any(waiting.queued for waiting in new)
 

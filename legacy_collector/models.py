@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntFlag
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -12,9 +13,9 @@ from django.db.models import Q
 class Reason(IntFlag):
     """Why the collector holds an event; more than one may be true. The values are stored: never renumber."""
 
-    DUAL = 1  # STATS_MODE is `dual`
-    SAMPLE = 2  # picked for comparison
-    LEGACY = 4  # STATS_MODE is `legacy`
+    DUAL = 1  # collected in mode `dual`
+    SAMPLE = 2  # in mode `sample`, which picked it
+    LEGACY = 4  # in mode `legacy`
     FALLBACK = 8  # the queue refused it
 
     @classmethod
@@ -37,6 +38,10 @@ class Reason(IntFlag):
     def names(self) -> tuple[str, ...]:
         """The lower-case names in the set."""
         return tuple(reason.name.lower() for reason in type(self) if reason in self and reason.name)
+
+
+# What the queue has never seen, and nobody has asked it to.
+ONLY_LEGACY: dict[str, Any] = {"reasons": Reason.LEGACY.value, "replay_pending": False, "replayed_at": None}
 
 
 class CollectedEvent(models.Model):
@@ -63,6 +68,10 @@ class CollectedEvent(models.Model):
             # retention: what nobody waits for, longest held first.
             models.Index(
                 fields=["collected_at"], condition=Q(replay_pending=False), name="collectedevent_expiry"
+            ),
+            # recall: what mode legacy left to be replayed. Empty once it was.
+            models.Index(
+                fields=["idempotent_id"], condition=Q(**ONLY_LEGACY), name="collectedevent_only_legacy"
             ),
         ]
 

@@ -1,7 +1,9 @@
-"""Puts what the collector took during an outage into the queue, once the queue works again.
+"""Puts what the collector took while the queue did not into the queue, once that works, or is wanted, again.
 
-An event is marked as replayed only after the queue has committed it. A crash between the two, and a
-second replay at the same time, put it there twice, which its id makes harmless.
+That is what the queue refused, and what was collected in mode `legacy`, if `STATS_REPLAY_LEGACY`. While
+`legacy` is in force, all of it waits, unless somebody asks for it by `replay_fallback`. An event is marked as
+replayed only after the queue has committed it. A crash between the two, and a second replay at the same time,
+put it there twice, which its id makes harmless.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from datetime import UTC, datetime
 from django.db import Error
 from django_q.tasks import async_task
 
-from gateway import queue
+from gateway import modes, queue
+from gateway.conf import conf
 from legacy_collector.collector import pending
 from legacy_collector.database import CollectorRefused, reading, writing
-from legacy_collector.models import CollectedEvent
+from legacy_collector.models import ONLY_LEGACY, CollectedEvent
 from legacy_collector.retention import expire
 
 logger = logging.getLogger(__name__)
@@ -65,13 +68,33 @@ def replay(limit_seconds: float | None = None, progress: Callable[[int], None] |
     return replayed
 
 
+def recall(limit_seconds: float | None = None) -> int:
+    """Marks what only mode `legacy` collected as to be replayed; how many events.
+
+    Ends when none is left, or with the first slice that ends after `limit_seconds`. Raises CollectorRefused.
+    """
+    until = None if limit_seconds is None else time.monotonic() + limit_seconds
+    recalled = 0
+    while keys := _only_legacy(EVENTS):
+        with writing() as connection:
+            rows = CollectedEvent.objects.using(connection.alias).filter(pk__in=keys, **ONLY_LEGACY)
+            # In order, as `collect` locks them.
+            len(rows.select_for_update().order_by("pk").values_list("pk"))
+            recalled += rows.update(replay_pending=True)
+        if until is not None and time.monotonic() >= until:
+            break
+    return recalled
+
+
 def replay_all(progress: Callable[[int, int], None] | None = None) -> Outcome:
-    """Replays all that waits now; a refusal is part of the outcome.
+    """Replays all that waits now, and what mode `legacy` left; a refusal is part of the outcome.
 
     `progress` is told the size of each hand-over and how many events waited at the start.
     """
     outcome = Outcome()
     try:
+        if conf.replay_legacy and modes.in_force().mode != "legacy":
+            recall()
         outcome.waiting = total = pending()
 
         def count(events: int) -> None:
@@ -101,15 +124,26 @@ def replay_scheduled(until: float | None = None) -> None:
     until = time.time() + CHAIN_SECONDS if until is None else until
     try:
         expire(datetime.now(UTC), EXPIRY_SECONDS)
+        if modes.in_force().mode == "legacy":
+            return
+        recalled = recall(SLICE_SECONDS) if conf.replay_legacy else 0
+        if recalled:
+            logger.info("Fallback recalled: %d events of mode legacy are to be replayed", recalled)
         replayed = replay(SLICE_SECONDS)
         left = pending()
-        if left and time.time() < until:
+        if (left or recalled) and time.time() < until:
             async_task(SCHEDULED, until, task_name="fallback replay")
     except (queue.QueueRefused, CollectorRefused, Error) as refusal:
         logger.warning("Fallback replay put off: %s", " ".join(str(refusal).split()))
         return
     if replayed:
         logger.info("Fallback replayed: %d events, %d wait", replayed, left)
+
+
+def _only_legacy(limit: int) -> list[str]:
+    with reading() as connection:
+        rows = CollectedEvent.objects.using(connection.alias).filter(**ONLY_LEGACY)
+        return list(rows.order_by("idempotent_id").values_list("idempotent_id", flat=True)[:limit])
 
 
 def _oldest(limit: int) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 _running: list[subprocess.Popen[bytes]] = []
 
 
-def start(command: str) -> bool:
-    """Starts `manage.py COMMAND` and returns at once; False if the last one still runs.
+def start(command: str, *arguments: str) -> bool:
+    """Starts `manage.py COMMAND` with these arguments and returns at once; False if the last one still runs.
 
     Raises OSError where no process can be started.
     """
@@ -32,7 +32,7 @@ def start(command: str) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The child holds the lock as long as it lives, however it ends.
         process = subprocess.Popen(  # noqa: S603 (our own commands)
-            [sys.executable, "-m", "django", command],
+            [sys.executable, "-m", "django", command, *arguments],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             pass_fds=[lock],

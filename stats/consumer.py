@@ -24,6 +24,7 @@ from gateway.conf import conf
 from gateway.events import UndecodableEvent, split_batch
 from gateway.logs import printable
 from gateway.queue import Claimed
+from gateway.timings import CONSUMPTION, timings
 from stats import dead_letters, heartbeat, partitions, pausing, refresher, triage
 from stats.breaker import Breaker
 from stats.dead_letters import Failure
@@ -259,7 +260,10 @@ def _count_once(work: Work, totals: Totals, *, may_claim: bool) -> Counted:
             duplicates=sum(tally.duplicates for tally in tallies),
             dead=sum(len(tally.failures) for tally in tallies),
         )
-    milliseconds = (time.perf_counter() - started) * 1000
+    seconds = time.perf_counter() - started
+    timings.observe(CONSUMPTION, seconds / len(held))
+    timings.write()
+    milliseconds = seconds * 1000
     for tally in tallies:
         tally.log(milliseconds / len(tallies))
         totals.batches += 1

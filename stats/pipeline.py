@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import Error, connections
 
-from gateway import metrics, queue, segments
+from gateway import metrics, modes, queue, segments
 from gateway.conf import conf
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
@@ -22,7 +22,8 @@ def status() -> Status:
 
     `problems` names what could not be asked, or what needs a person.
     """
-    figures: Status = {"mode": conf.mode}
+    in_force = modes.in_force()
+    figures: Status = {"mode": in_force.mode, "sample_rate": in_force.sample_rate}
     figures |= {name: metrics.total(counter) for name, counter in COUNTERS.items()}
     problems: list[str] = []
     for name, part, keys in (

@@ -27,6 +27,13 @@ def create_schedules(using: str, **kwargs: Any) -> None:
     )
     schedules.ensure(
         using,
+        "stats.tasks.verify_counts",
+        name="Verify the day before",
+        schedule_type=Schedule.CRON,
+        cron="40 1 * * *",
+    )
+    schedules.ensure(
+        using,
         "stats.tasks.apply_retention",
         name="Archive and drop what is old",
         schedule_type=Schedule.CRON,

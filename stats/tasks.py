@@ -37,6 +37,11 @@ def apply_retention() -> None:
     _start("apply_retention")
 
 
+def verify_counts() -> None:
+    """By the clock: compares the day before and keeps the report."""
+    _start("verify_counts", "--store")
+
+
 def refresh_snapshot() -> None:
     """By the clock, so that it grows no older while nothing is counted. Only asks: the worker counts."""
     try:
@@ -47,10 +52,10 @@ def refresh_snapshot() -> None:
         logger.exception("Snapshot not refreshed")
 
 
-def _start(command: str) -> None:
+def _start(command: str, *arguments: str) -> None:
     try:
         from stats import background
 
-        background.start(command)
+        background.start(command, *arguments)
     except Exception:
         logger.exception("Not started: %s", command)

@@ -14,7 +14,7 @@ import pytest
 from django.db import connections, transaction
 from django.test import TransactionTestCase
 
-from gateway import queue, sender
+from gateway import modes, queue, sender
 from gateway.events import TrafficEvent, encode
 from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.retention import occupancy
@@ -119,8 +119,10 @@ def _no_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
 def store(transactional_db: None, django_db_blocker: Any) -> Iterator[None]:
     """Empty tables in both databases, and a consumer that remembers nothing."""
     partitions.forget()
+    modes.forget()
     occupancy.count()
     yield
+    modes.forget()
     consumer_module._consumer = consumer_module.Consumer()
 
 

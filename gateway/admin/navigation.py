@@ -8,7 +8,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
-SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+# A page is a title, an icon, the model whose list it is (and whose viewers may see it), and the name of its
+# URL where it is no model's list.
+SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Traffic",
         (
@@ -25,6 +27,14 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Queued batches", "inbox", "gateway.queuedbatch"),
             ("Dead letters", "report", "stats.deadletter"),
             ("Consumer", "monitor_heart", "stats.consumerheartbeat"),
+        ),
+    ),
+    (
+        "Cutover",
+        (
+            ("Mode", "alt_route", "gateway.modechange"),
+            ("Verification", "fact_check", "stats.verificationreport"),
+            ("Readiness", "rule", "stats.verificationreport", "admin:stats_readiness"),
         ),
     ),
     (
@@ -62,11 +72,21 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
         items = [_item(request, *page) for page in pages if _is_visible(request, page[2])]
         if items:
             found.append({"title": title, "separator": True, "collapsible": False, "items": items})
+    _mark_active(request, [item for section in found for item in section["items"]])
     return found
 
 
-def _item(request: HttpRequest, title: str, icon: str, model: str) -> dict[str, Any]:
-    item = {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+def _mark_active(request: HttpRequest, items: list[dict[str, Any]]) -> None:
+    """One at most: a page may lie below another's address."""
+    here = [item for item in items if request.path.startswith(item["link"])]
+    nearest = max(here, key=lambda item: len(item["link"]), default=None)
+    for item in items:
+        item["active"] = item is nearest
+
+
+def _item(request: HttpRequest, title: str, icon: str, model: str, page: str = "") -> dict[str, Any]:
+    page = page or f"admin:{model.replace('.', '_')}_changelist"
+    item = {"title": title, "icon": icon, "link": reverse(page)}
     badge = import_string(BADGES[model])(request) if model in BADGES else ""
     return {**item, "badge": badge} if badge else item
 

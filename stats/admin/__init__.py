@@ -1,3 +1,11 @@
 """Admin pages of what the consumer stores."""
 
-from stats.admin import consumer, days, dead_letters, events, rollups, tokens  # noqa: F401  (each registers its pages)
+from stats.admin import (  # noqa: F401  (each registers its pages)
+    consumer,
+    days,
+    dead_letters,
+    events,
+    rollups,
+    tokens,
+    verification,
+)

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from gateway import metrics, segments
-from gateway.conf import conf
+from gateway import metrics, modes, segments
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
 from stats import pipeline, vitals
@@ -62,7 +61,7 @@ class PipelineStatus:
 
     data_source: Literal["queue"]
     at: datetime
-    mode: str  # STATS_MODE
+    mode: str  # in force
     database_up: bool
     consumer: ConsumerState | None  # null, too, before it first ran
     backlog: Backlog | None
@@ -86,7 +85,7 @@ def status(request: HttpRequest, parameters: Query[StatusParameters]) -> Any:
     return PipelineStatus(
         data_source="queue",
         at=datetime.now(UTC).astimezone(zone),
-        mode=conf.mode,
+        mode=(modes.in_force() if found.database_up else modes.known()).mode,
         database_up=found.database_up,
         consumer=_consumer(found, zone),
         backlog=Backlog(**asdict(found.backlog)) if found.backlog else None,

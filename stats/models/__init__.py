@@ -15,6 +15,7 @@ from stats.models.rollups import (
     TotalsDaily,
     TotalsHourly,
 )
+from stats.models.verification import VerificationReport
 
 __all__ = [
     "ApiToken",
@@ -32,4 +33,5 @@ __all__ = [
     "TotalsDaily",
     "TotalsHourly",
     "TrafficDay",
+    "VerificationReport",
 ]

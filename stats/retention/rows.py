@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, and what django-q2 keeps of its tasks.
+"""Rows that are deleted by their age: dead letters, timings, and what django-q2 keeps of its tasks.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -13,9 +13,11 @@ from django.db import connections, transaction
 from django_q.models import Task
 
 from gateway.conf import conf
+from gateway.models import Timing
 
 logger = logging.getLogger(__name__)
 
+TIMING_DAYS = 30
 SLICE = 1_000  # rows a transaction deletes
 Rows = tuple[str, str, datetime]  # table, condition, and the time in it
 
@@ -35,6 +37,10 @@ def unsettled_letters(now: datetime) -> Rows | None:
 
 def tasks(now: datetime) -> Rows:
     return Task._meta.db_table, "stopped < %s", now - timedelta(days=conf.task_days)
+
+
+def timings(now: datetime) -> Rows:
+    return Timing._meta.db_table, "hour < %s", now - timedelta(days=TIMING_DAYS)
 
 
 def count(rows: Rows | None) -> int:

@@ -54,6 +54,7 @@ def apply(now: datetime | None = None, on_day: OnDay = lambda day: lambda events
         _drop_hours(done, now)
         done.dead_letters = rows.delete_letters(now)
         done.tasks = rows.delete(rows.tasks(now))
+        rows.delete(rows.timings(now))
         try:
             done.archive_files = files.remove_expired(now)
         except ArchiveError as error:

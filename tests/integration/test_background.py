@@ -43,6 +43,7 @@ def test_schedules_are_made_once_and_then_the_operator_s():
         "stats.tasks.roll_up_days": -1,
         "stats.tasks.refresh_snapshot": -1,
         "stats.tasks.apply_retention": 0,
+        "stats.tasks.verify_counts": -1,
     }
     nightly = Schedule.objects.get(func="stats.tasks.apply_retention")
     assert nightly.calculate_next_run() - timezone.now() < timedelta(days=1, seconds=1)

@@ -21,7 +21,7 @@ from gateway.queue import QueueRefused
 from legacy_collector import replay as replay_module
 from legacy_collector.collector import collect, pending
 from legacy_collector.models import CollectedEvent
-from legacy_collector.replay import SCHEDULED, replay, replay_scheduled
+from legacy_collector.replay import SCHEDULED, recall, replay, replay_scheduled
 from legacy_collector.retention import occupancy
 from legacy_collector.schedule import create_schedule
 from stats.consumer import drain
@@ -294,3 +294,57 @@ def test_the_command_fails_in_one_line_when_the_collector_cannot_be_read():
 
     error = "the legacy collector refused: unable to open database file"
     assert (code, json.loads(out)) == (1, {"replayed": 0, "waiting": None, "error": error})
+
+
+# --- mode legacy -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def collected_in_legacy(make_event: Callable[..., TrafficEvent]) -> list[TrafficEvent]:
+    events = [make_event() for _ in range(5)]
+    collect(events, {"legacy"}, replay=False)
+    return events
+
+
+def test_what_mode_legacy_collected_is_replayed_once_another_is_in_force(collected_in_legacy, settings):
+    settings.STATS_MODE = "legacy"
+    replay_scheduled(until=0)
+    assert (queued(), pending()) == ([], 0)
+
+    settings.STATS_MODE = "queue"
+    replay_scheduled(until=0)
+    assert queued() == [encode(event) for event in collected_in_legacy]
+    replay_scheduled(until=0)
+    assert len(queued()) == 5
+    drain()
+    assert Event.objects.count() == 5
+
+
+def test_what_the_queue_had_too_is_not_recalled(make_event, collected_in_legacy):
+    both = [make_event() for _ in range(3)]
+    collect(both, {"dual"}, replay=False)
+    collect(both[:1], {"legacy"}, replay=False)
+    assert recall() == 5
+    assert recall() == 0
+    assert pending() == 5
+
+
+def test_it_stays_where_that_is_wanted(collected_in_legacy, settings):
+    settings.STATS_REPLAY_LEGACY = False
+    replay_scheduled(until=0)
+    assert (queued(), pending()) == ([], 0)
+
+
+def test_in_mode_legacy_nothing_is_replayed_by_the_clock_but_by_hand(fall_back, settings):
+    events = fall_back(3)
+    settings.STATS_MODE = "legacy"
+    replay_scheduled(until=0)
+    assert (queued(), pending()) == ([], 3)
+    assert run_command()[0] == 0
+    assert queued() == [encode(event) for event in events]
+
+
+def test_a_recall_that_is_cut_short_goes_on_later(collected_in_legacy, monkeypatch):
+    monkeypatch.setattr(replay_module, "EVENTS", 2)
+    assert recall(limit_seconds=0) == 2
+    assert recall() == 3

@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import RequestFactory
 from django_q.models import OrmQ
 
-from gateway import delivery, metrics, sender
+from gateway import delivery, metrics, modes, sender
 from gateway.capture import Timing, event_of, take_down
 from gateway.delivery import Backoff, Waiting
 from gateway.events import TrafficEvent, decode, split_batch
@@ -397,6 +397,65 @@ def test_an_outage_in_mode_dual_does_not_cost_the_square_of_the_events(settings,
     one.flush()
     assert time.perf_counter() - started < 0.5
     assert len(collector.ids()) == 5000
+
+
+def sampled_and_not(make_event, rate):
+    """Ten events that mode sample collects, and ten that it does not."""
+    found = {True: [], False: []}
+    while min(len(events) for events in found.values()) < 10:
+        event = make_event()
+        found[modes.is_sampled(event.idempotent_id, rate)].append(event)
+    return found[True][:10], found[False][:10]
+
+
+def test_mode_sample_queues_all_and_collects_its_share(settings, make_event, collector):
+    settings.STATS_MODE, settings.STATS_SAMPLE_RATE = "sample", 0.3
+    sampled, others = sampled_and_not(make_event, 0.3)
+
+    assert holding(*sampled, *others).flush()
+
+    assert collector.taken == [(sampled, {"sample"}, False)]
+    assert queued() == sampled + others
+
+
+def test_mode_sample_owes_the_collector_its_share_only(settings, make_event, collector):
+    settings.STATS_MODE, settings.STATS_SAMPLE_RATE = "sample", 0.3
+    sampled, others = sampled_and_not(make_event, 0.3)
+    collector.refuses = True
+    one = holding(*sampled, *others)
+    flush(one)
+    assert [waiting.event for waiting in one._owed] == sampled
+    collector.refuses = False
+    flush(one)
+
+    assert collector.ids() == ids(sampled)
+    assert queued() == sampled + others
+    assert not one._owed
+
+
+def test_mode_sample_says_of_each_refused_event_why_it_is_collected(settings, make_event, collector):
+    settings.STATS_MODE, settings.STATS_SAMPLE_RATE = "sample", 0.3
+    sampled, others = sampled_and_not(make_event, 0.3)
+    one = holding(*sampled, *others)
+    with refusing_queue():
+        flush(one)
+    flush(one)
+
+    assert collector.taken == [(others, {"fallback"}, True), (sampled, {"sample", "fallback"}, True)]
+    assert queued() == []
+
+
+def test_a_mode_that_is_changed_is_gone_by_from_the_next_look_on(settings, make_event, collector):
+    settings.STATS_MODE = "queue"
+    one = holding()
+    taken = []
+    for mode in ("legacy", "dual", "queue"):
+        modes.change(mode, by="ann")
+        event = make_event()
+        one._waiting.append(Waiting(event, False))
+        one.flush()
+        taken.append((event in queued(), event.idempotent_id in collector.ids()))
+    assert taken == [(False, True), (True, True), (True, False)]
 
 
 # --- the end ---------------------------------------------------------------------------------------
