@@ -67,7 +67,7 @@ BADGES = {"stats.deadletter": "stats.admin.dead_letters.badge"}
 
 def sections(request: HttpRequest) -> list[dict[str, Any]]:
     """The sections with the pages that the user may see."""
-    found = []
+    found: list[dict[str, Any]] = []
     for title, pages in SECTIONS:
         items = [_item(request, *page) for page in pages if _is_visible(request, page[2])]
         if items:
