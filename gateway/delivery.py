@@ -52,8 +52,11 @@ class Waiting(msgspec.Struct, eq=False, gc=False):
         """Whether every store that the mode demands has the event."""
         if in_force.mode == "legacy":
             return self.collected
-        in_queue = self.queued or self.for_replay
-        return in_queue and (self.collected or not in_force.is_collected(self.event.idempotent_id))
+        if not (self.queued or self.for_replay):
+            return False
+        if in_force.mode == "queue" or self.collected:
+            return True
+        return not in_force.is_collected(self.event.idempotent_id)
 
 
 class Backoff:
