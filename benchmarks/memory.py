@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
 RESET_PEAK = "5"  # written to clear_refs; see proc(5)
 
 
@@ -22,7 +21,11 @@ class Peak:
         self.growth = resident("VmHWM") - self._before
 
 
-def resident(name: str) -> int:
-    """VmRSS (now) or VmHWM (the highest so far), in bytes."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+def resident(name: str, pid: int | str = "self") -> int:
+    """VmRSS (now) or VmHWM (the highest so far) of a process, in bytes.
+
+    Raises OSError or StopIteration for one that has ended.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024
