@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -88,6 +89,11 @@ def extract_timestamp(candidate: object) -> int | None:
         return None
     assert isinstance(candidate, str)
     return int(candidate[:13])
+
+
+def id_prefix(moment: datetime) -> str:
+    """How the ids of a moment begin: they are ordered as their times are."""
+    return f"{round(moment.timestamp() * 1000):013d}"
 
 
 def hash_ip(ip: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDate
 
+from gateway.idempotency import id_prefix
 from legacy_collector.database import reading
 from legacy_collector.models import CollectedEvent, CollectedHourly, Reason
 
@@ -70,10 +71,9 @@ def waiting_among(ids: Sequence[str]) -> set[str]:
 
 def waiting_between(since: datetime, until: datetime) -> int:
     """Events of this time that wait to be replayed. Raises CollectorRefused."""
-    first, last = (f"{int(moment.timestamp() * 1000):013d}" for moment in (since, until))
     with reading() as connection:
         rows = CollectedEvent.objects.using(connection.alias).filter(replay_pending=True)
-        return rows.filter(pk__gte=first, pk__lt=last).count()
+        return rows.filter(pk__gte=id_prefix(since), pk__lt=id_prefix(until)).count()
 
 
 def fallen_back_since(since: datetime) -> int:
@@ -82,8 +82,7 @@ def fallen_back_since(since: datetime) -> int:
         rows = CollectedEvent.objects.using(connection.alias).alias(
             refused=F("reasons").bitand(Reason.FALLBACK.value)
         )
-        first = f"{int(since.timestamp() * 1000):013d}"
-        return rows.filter(pk__gte=first, refused__gt=0).count()
+        return rows.filter(pk__gte=id_prefix(since), refused__gt=0).count()
 
 
 def fallen_back_between(since: datetime, until: datetime) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.idempotency import id_prefix
 from stats.reports import filters, from_events
 from stats.reports.period import Range
 from stats.reports.reading import reading
@@ -32,7 +33,7 @@ def events(
     """
     filters.limit(limit)
     wide = period.outward(MINUTE)
-    end = from_events.id_of(wide.end)
+    end = id_prefix(wide.end)
     scan = Scan(
         period=wide,
         before=min(filters.cursor(cursor) or end, end),

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
+from gateway.idempotency import id_prefix
 from stats.reports import spans
 from stats.reports.buckets import bucket
 from stats.reports.figures import RANKS, Counts
@@ -43,17 +44,12 @@ def coverage(cursor: CursorWrapper, period: Range) -> Coverage:
 def where(period: Range, route: str | None = None, method: str | None = None) -> tuple[str, list[Any]]:
     """A condition on events, which names the ids so that only the range's partitions are read."""
     conditions = ["idempotent_id >= %s", "idempotent_id < %s"]
-    parameters: list[Any] = [id_of(period.start), id_of(period.end)]
+    parameters: list[Any] = [id_prefix(period.start), id_prefix(period.end)]
     for column, value in (("route", route), ("method", method)):
         if value is not None:
             conditions.append(f"{column} = %s")
             parameters.append(value)
     return " AND ".join(conditions), parameters
-
-
-def id_of(moment: datetime) -> str:
-    """What the first id of that moment begins with."""
-    return f"{round(moment.timestamp() * 1000):013d}"
 
 
 def overview(cursor: CursorWrapper, period: Range, method: str) -> tuple[Coverage, Figures]:

@@ -18,10 +18,12 @@ from django.db import connections
 
 from gateway import modes
 from gateway.conf import conf
+from gateway.idempotency import id_prefix
 from gateway.modes import InForce, Span
 from legacy_collector import held
 from stats.reports.reading import reading
-from stats.verification import counts, ids
+from stats.verification import counts, findings, ids
+from stats.verification.findings import FEWEST
 from stats.verification.shapes import (
     DEAD,
     NOWHERE,
@@ -39,8 +41,6 @@ SETTLE = timedelta(minutes=15)  # what arrives late has arrived by then
 AROUND_A_CHANGE = timedelta(seconds=30)  # of mode: until every process knows, and has sent what waited
 TOLERANCE = 0.01
 SAMPLE_TOLERANCE = 0.05  # of an hour of mode sample
-FEWEST = 20  # events; of fewer, an hour of mode sample says nothing
-GROSS = 0.5  # share by which a route, or an hour, is wrong by itself, whatever the whole says
 STATEMENT_SECONDS = 60.0
 ROUTES_LISTED = 100
 HOUR = timedelta(hours=1)
@@ -83,7 +83,7 @@ def verify(
     for row in hours:
         row.verdict = _verdict(row, tolerance)
     different = sorted((row for row in routes.values() if row.difference), key=lambda row: -row.difference)
-    gross = [*_gross_hours(hours), *_gross_routes(different)]
+    gross = [*findings.gross_hours(hours), *findings.gross_routes(different)]
     return Report(
         since=since,
         until=until,
@@ -92,7 +92,7 @@ def verify(
         tolerance=tolerance,
         verdict=_overall(hours, bool(gross), inside, tolerance),
         error=_error(hours),
-        findings=[*gross, *_altered(hours), *_of_the_inside(inside)],
+        findings=[*gross, *findings.altered(hours), *findings.of_the_inside(inside)],
         hours=hours,
         routes=different[:ROUTES_LISTED],
         missing_in_queue=missing.in_queue[: ids.LISTED],
@@ -229,50 +229,6 @@ def _error(hours: Iterable[Hour]) -> float | None:
     return sum(row.missing_in_queue + row.missing_in_collector for row in hours) / compared
 
 
-# --- what a person should look at first --------------------------------------------------------------
-
-
-def _gross_hours(hours: Iterable[Hour]) -> Iterator[str]:
-    for row in hours:
-        if row.compared >= FEWEST and row.error >= GROSS:
-            side = "the queue path" if row.missing_in_queue > row.missing_in_collector else "the collector"
-            lacking = max(row.missing_in_queue, row.missing_in_collector)
-            yield f"hour {row.hour:%Y-%m-%d %H:00}: {side} lacks {lacking:,} of {row.compared:,} requests"
-
-
-def _gross_routes(routes: Iterable[Route]) -> Iterator[str]:
-    for row in routes:
-        most = max(row.queue, row.collector, row.missing_in_queue, row.missing_in_collector)
-        if most >= FEWEST and row.difference >= GROSS * most:
-            yield (
-                f"route {row.route}: {row.queue:,} in the queue path, {row.collector:,} in the collector"
-                f" ({row.missing_in_queue:,} and {row.missing_in_collector:,} ids missing)"
-            )
-
-
-def _altered(hours: Iterable[Hour]) -> Iterator[str]:
-    altered = sum(row.altered for row in hours)
-    if altered:
-        yield f"ids: {altered:,} requests have another id on either side at the same millisecond"
-
-
-def _of_the_inside(inside: Inside) -> Iterator[str]:
-    if inside.duplicates:
-        yield f"duplicates: {inside.duplicates:,} ids are stored more than once"
-    for row in inside.mismatches:
-        yield (
-            f"statistics of {row.hour:%Y-%m-%d %H:00}: {row.rows:,} rows, but its total says {row.totals:,}"
-            f" and its routes {row.routes:,}"
-        )
-    if inside.gaps:
-        first = f"{inside.gaps[0]:%Y-%m-%d %H:00}"
-        yield f"gaps: {len(inside.gaps)} hours without traffic between hours with it, first {first}"
-    if inside.dead_letters:
-        yield f"dead letters: {inside.dead_letters:,} events of this time wait for a person"
-    if inside.fallback_waiting:
-        yield f"fallback: {inside.fallback_waiting:,} events of this time wait to be replayed"
-
-
 # --- time --------------------------------------------------------------------------------------------
 
 
@@ -298,9 +254,8 @@ def _days(sql: str, since: datetime, until: datetime) -> set[date]:
 
 
 def _dead(since: datetime, until: datetime) -> int:
-    first, last = (f"{int(moment.timestamp() * 1000):013d}" for moment in (since, until))
     with connections[conf.database].cursor() as cursor:
-        cursor.execute(_DEAD, [first, last])
+        cursor.execute(_DEAD, [id_prefix(since), id_prefix(until)])
         return int(cursor.fetchone()[0])
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import timeit
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import override_settings
@@ -19,6 +20,7 @@ from gateway.idempotency import (
     extract_timestamp,
     generate_idempotent_id,
     hash_ip,
+    id_prefix,
     is_plain_ipv4,
     is_valid_idempotent_id,
 )
@@ -188,3 +190,9 @@ def test_an_id_takes_less_than_10_microseconds():
 
     # The best of many: the machine may be busy, the function can't be faster than it is.
     assert min(timeit.repeat(make, number=200, repeat=50)) / 200 < 10e-6
+
+
+@given(st.integers(FIRST_TIMESTAMP, LAST_TIMESTAMP))
+def test_ids_of_a_moment_begin_with_its_prefix(timestamp):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
+    assert generate_idempotent_id(timestamp, "", "", "r").startswith(f"{id_prefix(moment)}-")
