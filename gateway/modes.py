@@ -9,6 +9,7 @@ the same on both paths.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -77,12 +78,13 @@ def known() -> InForce:
 def in_force() -> InForce:
     """The mode in force; asks the database if it did not lately. Never raises: then it is what is known."""
     now = time.monotonic()
-    if now - _known.asked_at >= REFRESH_SECONDS and _known.lock.acquire(blocking=False):
+    known_now = _known
+    if now - known_now.asked_at >= REFRESH_SECONDS and known_now.lock.acquire(blocking=False):
         try:
-            _known.asked_at = now
+            known_now.asked_at = now
             _refresh()
         finally:
-            _known.lock.release()
+            known_now.lock.release()
     return known()
 
 
@@ -174,8 +176,9 @@ def _spans(changes: list[ModeChange], since: datetime, until: datetime) -> Itera
 
 
 def forget() -> None:
-    """Has this process ask anew."""
-    _known.chosen, _known.asked_at = None, float("-inf")
+    """Has this process ask anew; a forked child, too, whose parent may have been asking just then."""
+    global _known
+    _known = _Known()
 
 
 def _forget(**_: object) -> None:
@@ -183,3 +186,4 @@ def _forget(**_: object) -> None:
 
 
 setting_changed.connect(_forget, dispatch_uid="gateway.modes")
+os.register_at_fork(after_in_child=forget)

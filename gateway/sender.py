@@ -145,17 +145,14 @@ class Sender:
         """
         until = time.monotonic() + conf.linger
         while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, STEP_SECONDS)):
-            started = None
-            for waiting in reversed(list(self._waiting)):
+            for number, waiting in enumerate(reversed(list(self._waiting))):
                 if isinstance(waiting.what, TrafficEvent):
                     break  # and all before it
                 with suppress(Exception):  # the hand-over says so
-                    if started is None:  # one of each look stands for all
-                        started = time.perf_counter()
-                        waiting.what = event_of(waiting.what)
+                    started = time.perf_counter()
+                    waiting.what = event_of(waiting.what)
+                    if not number:  # one of each look stands for all
                         timings.observe(ID, time.perf_counter() - started)
-                    else:
-                        waiting.what = event_of(waiting.what)
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""

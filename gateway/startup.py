@@ -22,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from gateway import modes
 from gateway.conf import conf
 from gateway.processes import die_with_parent, locked
 
@@ -119,6 +120,7 @@ def prepare(var_dir: Path) -> str | None:
     with locked(var_dir / "startup.lock"):
         for alias in (DEFAULT_DB_ALIAS, conf.legacy_database):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
+        modes.note_setting()
         _collect_static(var_dir / "static.digest")
         password = _first_admin()
     connections.close_all()

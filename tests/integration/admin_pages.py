@@ -1,7 +1,9 @@
-"""Which lists the admin has, their addresses, and what a page shows."""
+"""Which lists the admin has, their addresses, what a page shows, and who looks."""
 
 from __future__ import annotations
 
+from django.contrib.auth.models import Permission, User
+from django.test import Client
 from django.urls import reverse
 from django_q.models import Failure, OrmQ, Schedule, Success
 
@@ -42,3 +44,12 @@ def texts(response):
 
 def found(client, model, term):
     return {row.pk for row in results(client.get(url(model), {"q": term}))}
+
+
+def staff(*permissions: str) -> Client:
+    """Logged in as somebody of the staff with just these permissions, by their code names."""
+    user = User.objects.create_user("staff", password="secret", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client

@@ -6,12 +6,12 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
 from stats import tokens
 from stats.models import ApiToken
+from tests.integration.admin_pages import staff
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
 
@@ -34,14 +34,6 @@ def make(admin: Client, name: str = "a dashboard") -> tuple[str, ApiToken]:
 
 def revoke_url(token: ApiToken) -> str:
     return reverse("admin:stats_apitoken_revoke", args=[token.pk])
-
-
-def staff(*permissions: str) -> Client:
-    user = User.objects.create_user("staff", password="secret", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_a_token_that_was_made_opens_the_api(admin):

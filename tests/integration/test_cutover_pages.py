@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 
 from gateway import modes
@@ -17,6 +17,7 @@ from stats.models import VerificationReport
 from stats.verification import Report, Verdict
 from stats.verification import store as keep
 from stats.verification.shapes import Hour, Inside, RollupMismatch, Route
+from tests.integration.admin_pages import staff
 from tests.integration.admin_rows import SCRIPT
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -31,14 +32,6 @@ DAY = datetime(2025, 11, 23, tzinfo=UTC)
 def admin(store: None, admin_client: Client) -> Iterator[Client]:
     yield admin_client
     modes.forget()
-
-
-def staff(*permissions: str) -> Client:
-    user = User.objects.create_user("staff", password="secret", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def report(**changes: object) -> Report:

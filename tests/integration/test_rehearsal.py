@@ -33,6 +33,7 @@ def collected(server: Server) -> dict[str, int]:
 
 def test_a_cutover_and_back_under_load_counts_each_request_once(tmp_path: Path) -> None:
     with served(tmp_path / "var", STATS_MODE="legacy") as (server,):
+        assert server.rows("SELECT mode, changed_by FROM gateway_modechange") == [("legacy", "")]
         with Load(server.port) as load:
             for phase in PHASES:
                 done = server.manage(

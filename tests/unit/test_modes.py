@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -83,6 +84,7 @@ def test_threads_that_ask_at_once_look_once(django_assert_num_queries):
     def ask():
         barrier.wait()
         found.append(modes.in_force().mode)
+        connections.close_all()
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -90,6 +92,15 @@ def test_threads_that_ask_at_once_look_once(django_assert_num_queries):
     for thread in threads:
         thread.join()
     assert found == ["dual"] * 4
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_was_forked_while_its_parent_asked_can_ask_itself():
+    with modes._known.lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if modes._known.lock.acquire(blocking=False) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 # --- changes -----------------------------------------------------------------------------------------
@@ -146,6 +157,20 @@ def test_a_greater_share_holds_all_of_a_smaller_one(event_id, one, other):
     small, great = sorted((one, other))
     assert is_sampled(event_id, great) or not is_sampled(event_id, small)
     assert is_sampled(event_id, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("digits", "rate", "sampled"),
+    [
+        ("00000000", 1e-6, True),
+        ("028f5c28", 0.01, True),
+        ("028f5c29", 0.01, False),
+        ("fd70a3d8", 0.99, False),
+        ("ffffffff", 1.0, True),
+    ],
+)
+def test_a_share_is_the_same_in_every_process(digits, rate, sampled):
+    assert is_sampled(f"1763925000123-{digits}", rate) == sampled
 
 
 def test_a_share_is_as_large_as_it_says(make_event):
