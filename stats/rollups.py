@@ -8,6 +8,7 @@ added by the database; the summaries are read, updated and written back, which t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from gateway.statements import execute_bound
 from stats import route_cap
 from stats.arrays import arrays, given
 from stats.columns import Columns, Group, Key, Keys
-from stats.estimators import estimator
+from stats.estimators import Estimator, estimator
 from stats.frequent_values import FrequentValues
 from stats.remembered import Remembered, Summaries
 from stats.route_cap import OTHER
@@ -129,7 +130,7 @@ class _Addition:
         self._table, self._keys, self._places, self._known = table, keys, places, known
         self._new = estimator()
         self._groups: list[Group] = []
-        self._summaries: list[Summaries] = []
+        self._summaries: dict[Key, Summaries] = {}
         self._rows: list[tuple[Any, ...]] = []
 
     def group(self, columns: Columns) -> None:
@@ -140,12 +141,17 @@ class _Addition:
 
     def _add(self, number: int) -> None:
         key, group = self._keys[number], self._groups[number]
-        summaries = self._known.get(key) or Summaries(self._new.latency(), self._new.clients())
-        self._summaries.append(summaries)
+        summaries = self._known.get(key)
+        if summaries is None and group.requests == 1:
+            self._rows.append((*key, *_first_figures(group, self._new)))
+            return
+        if summaries is None:
+            summaries = Summaries(self._new.latency(), self._new.clients())
+        self._summaries[key] = summaries
         self._rows.append((*key, *_figures(group, summaries)))
 
     def write(self) -> Iterator[tuple[Hashable, Summaries]]:
-        """Writes the rows; each one's name and what it holds now."""
+        """Writes the rows; the names of those whose summaries were made, and these."""
         columns = (*self._table.keys, *COLUMNS)
         changes = ", ".join(
             [
@@ -162,16 +168,18 @@ class _Addition:
             f" DO UPDATE SET {changes}"
         )
         execute_bound(sql, arrays(columns, self._rows))
-        return zip(((self._table, key) for key in self._keys), self._summaries, strict=True)
+        return (((self._table, key), summaries) for key, summaries in self._summaries.items())
 
 
 def _select(table: Table, keys: Sequence[Key], columns: str) -> list[tuple[Any, ...]]:
     """The rows of these keys: each its key, then `columns`."""
     others = "".join(f", {name}" for name in table.keys[1:])
+    # The hours once more, by themselves: for thousands of keys the whole table would be read otherwise.
+    hours = sorted({key[0] for key in keys})
     return execute_bound(
         f"SELECT (extract(epoch FROM hour) / 3600)::int8{others}, {columns} FROM {table.name} AS stats"  # noqa: S608
-        f" JOIN {given(table.keys)} USING ({', '.join(table.keys)})",
-        arrays(table.keys, keys),
+        f" JOIN {given(table.keys)} USING ({', '.join(table.keys)}) WHERE stats.hour = ANY (%b)",
+        [*arrays(table.keys, keys), [datetime.fromtimestamp(hour * 3600, UTC) for hour in hours]],
     )
 
 
@@ -181,6 +189,32 @@ def _figures(group: Group, summaries: Summaries) -> tuple[Any, ...]:
     latency.add(group.response_times, group.response_time_min, group.response_time_max)
     clients.add(group.clients)
     return (
+        *_counted(group),
+        latency.to_bytes(),
+        clients.to_bytes(),
+        latency.value(P95),
+        float(clients.estimate().estimate),
+    )
+
+
+def _first_figures(group: Group, new: Estimator) -> tuple[Any, ...]:
+    """As `_figures`, of the one event that begins a row: of many routes, most rows never get a second one.
+
+    There are no summaries to remember: a second event reads the row.
+    """
+    took = group.response_time_max
+    client = int(group.clients[0])
+    return (
+        *_counted(group),
+        new.new_latency.bytes_of_one(took),
+        new.new_clients.bytes_of_one(client),
+        took,
+        1.0,
+    )
+
+
+def _counted(group: Group) -> tuple[Any, ...]:
+    return (
         group.requests,
         group.errors,
         *group.status_classes[1:],
@@ -188,8 +222,4 @@ def _figures(group: Group, summaries: Summaries) -> tuple[Any, ...]:
         group.response_time_sum,
         group.response_time_min,
         group.response_time_max,
-        latency.to_bytes(),
-        clients.to_bytes(),
-        latency.value(P95),
-        float(clients.estimate().estimate),
     )

@@ -18,8 +18,9 @@ NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 
 def write_values(values: Values) -> bytes:
     """The bytes to store: the same for any order of the same values."""
-    ordered = np.sort(values) if len(values) > 1 else values  # most rows of many routes have one value
-    return ordered.astype("<f4", copy=False).tobytes()
+    ordered = values.astype("<f4")
+    ordered.sort()  # np.sort takes four times as long for so few
+    return ordered.tobytes()
 
 
 def read_values(payload: bytes, count: int) -> Values:
@@ -36,14 +37,22 @@ def as_float(value: np.float32) -> float:
 
 def united(sorted_hashes: Hashes, others: Hashes) -> Hashes:
     """All of them, sorted, each once: np.union1d, which takes four times as long for so few."""
-    if len(others) == 1 and not len(sorted_hashes):
-        return others.copy()  # not a view, which would keep all that it was cut from
+    if len(others) == 1:
+        return _with_one(sorted_hashes, others)
     every = np.concatenate((sorted_hashes, others))
     every.sort()
     is_first = np.empty(len(every), dtype=np.bool_)
     is_first[:1] = True
     np.not_equal(every[1:], every[:-1], out=is_first[1:])
     return every[is_first]
+
+
+def _with_one(sorted_hashes: Hashes, other: Hashes) -> Hashes:
+    """As `united`, with one more: most rows of many routes get one at a time."""
+    place = int(sorted_hashes.searchsorted(other[0]))
+    if place < len(sorted_hashes) and sorted_hashes[place] == other[0]:
+        return sorted_hashes
+    return np.concatenate((sorted_hashes[:place], other, sorted_hashes[place:]))
 
 
 def write_hashes(hashes: Hashes) -> bytes:

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -281,11 +281,38 @@ def test_a_transaction_that_ends_badly_leaves_no_trace_in_the_summaries(
 
 
 def test_what_this_process_wrote_last_is_not_read_again(send, make_event, monkeypatch):
-    send(make_event(response_time=10.0))
+    send(make_event(response_time=10.0), make_event(response_time=20.0))
     drain()
     monkeypatch.setattr(rollups, "read", lambda *stored: pytest.fail("it is remembered"))
 
     send(make_event(response_time=30.0))
     drain()
 
-    assert estimator().latency(PathStatsHourly.objects.get().response_times).count == 2
+    assert estimator().latency(PathStatsHourly.objects.get().response_times).count == 3
+
+
+def test_the_rows_of_an_hour_are_found_without_reading_those_of_all_others(make_event, monkeypatch):
+    """With thousands of keys: what a transaction costs must not grow with the months that are kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO stats_pathstatshourly (route, hour, requests, errors, response_time_sum,"
+            " response_time_min, response_time_max, response_bytes, status_1xx, status_2xx, status_3xx,"
+            " status_4xx, status_5xx)"
+            " SELECT '/r' || route, '2025-01-01Z'::timestamptz + hour * interval '1 h',"
+            " 1, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0"
+            " FROM generate_series(1, 1000) AS route, generate_series(1, 40) AS hour"
+        )
+        cursor.execute("ANALYZE stats_pathstatshourly")
+    really_execute, plans = rollups.execute_bound, []
+
+    def explain(sql, parameters):
+        if "JOIN" in sql and "stats_pathstatshourly" in sql:
+            plans.extend(row[0] for row in really_execute("EXPLAIN " + sql, parameters))
+        return really_execute(sql, parameters)
+
+    monkeypatch.setattr(rollups, "execute_bound", explain)
+    with transaction.atomic():
+        rollups.Rollup([make_event(route=f"/r{number}") for number in range(3_000)])
+
+    assert any("stats_pathstatshourly" in line for line in plans)
+    assert not [line for line in plans if "Seq Scan" in line]

@@ -63,6 +63,17 @@ def test_few_values_give_the_nearest_rank_however_they_came_together(one, values
     assert merged.to_bytes() == at_once.to_bytes() == one.latency(at_once.to_bytes()).to_bytes()
 
 
+@both
+@given(times, hashes)
+def test_one_value_is_written_at_once_as_a_summary_would_write_it(one, value, client):
+    latency, clients = one.latency(), one.clients()
+    latency.update([value])
+    clients.update([client])
+
+    assert one.new_latency.bytes_of_one(value) == latency.to_bytes()
+    assert one.new_clients.bytes_of_one(int(client, 16)) == clients.to_bytes()
+
+
 def test_the_nearest_rank_is_the_smallest_value_that_enough_values_do_not_exceed():
     assert [nearest_rank(rank, 100) for rank in (0, 0.001, 0.07, 0.5, 0.501, 0.99, 1)] == [
         0,
