@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         "--keep", type=Path, help="folder of filled databases, as of `reading`; copied, not changed"
     )
     made.add_argument("--events", type=int, default=50_000, help="of a round")
-    made.add_argument("--rounds", type=int, default=7, help="of compared things, in turn")
+    made.add_argument("--rounds", type=int, default=15, help="of compared things, in turn")
     made.add_argument("--backlog", type=int, default=1_000_000, help="events that wait")
     made.add_argument("--window-seconds", type=float, default=3, help="of requests while it drains, or rests")
     made.add_argument("--pin-seconds", type=float, default=600, help="that a transaction stays open")
