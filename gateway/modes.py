@@ -9,24 +9,19 @@ the same on both paths.
 from __future__ import annotations
 
 import logging
-import os
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
-from django.core.signals import setting_changed
 from django.db import connections, transaction
 
+from gateway.asked import Asked
 from gateway.conf import MODES, conf
-from gateway.deadline import deadline
 from gateway.logs import printable
 from gateway.models import ModeChange
 
 logger = logging.getLogger(__name__)
 
-REFRESH_SECONDS = 4.0  # between two looks; with a hand-over's time-out below the 10 s that are promised
 LEAST_RATE = 1e-6
 DIGITS = 8  # of an id, which are the first of a SHA-256
 SHARES = 16**DIGITS
@@ -58,49 +53,18 @@ def is_sampled(idempotent_id: str, rate: float) -> bool:
     return int(idempotent_id[-DIGITS:], 16) < rate * SHARES
 
 
-class _Known:
-    """What this process knows."""
-
-    def __init__(self) -> None:
-        self.chosen: InForce | None = None  # by somebody; else the settings say it
-        self.asked_at = float("-inf")
-        self.lock = threading.Lock()
-
-
-_known = _Known()
-
-
 def known() -> InForce:
     """The mode in force as far as this process knows; asks nobody."""
-    return _known.chosen or InForce(conf.mode, conf.sample_rate)
+    return _chosen.known or InForce(conf.mode, conf.sample_rate)
 
 
 def in_force() -> InForce:
     """The mode in force; asks the database if it did not lately. Never raises: then it is what is known."""
-    now = time.monotonic()
-    known_now = _known
-    if now - known_now.asked_at >= REFRESH_SECONDS and known_now.lock.acquire(blocking=False):
-        try:
-            known_now.asked_at = now
-            _refresh()
-        finally:
-            known_now.lock.release()
-    return known()
-
-
-def _refresh() -> None:
     before = known()
-    connection = connections[conf.database]
-    try:
-        with deadline(connection, conf.send_timeout):
-            _known.chosen = chosen()
-    except Exception as error:  # noqa: BLE001  (a database that is away fails in many ways)
-        connection.close()
-        logger.debug("Mode: not asked for: %s", error)
-    if known() != before:
-        logger.info(
-            "Mode: %s now (sample rate %g), it was %s", known().mode, known().sample_rate, before.mode
-        )
+    now = _chosen.now() or InForce(conf.mode, conf.sample_rate)
+    if now != before:
+        logger.info("Mode: %s now (sample rate %g), it was %s", now.mode, now.sample_rate, before.mode)
+    return now
 
 
 def chosen() -> InForce | None:
@@ -111,6 +75,10 @@ def chosen() -> InForce | None:
         )
         row = cursor.fetchone()
     return InForce(*row) if row else None
+
+
+_chosen: Asked[InForce | None] = Asked(chosen, None)  # by somebody; else the settings say it
+forget = _chosen.forget
 
 
 def change(mode: str, sample_rate: float | None = None, *, by: str, note: str = "") -> ModeChange:
@@ -131,7 +99,7 @@ def change(mode: str, sample_rate: float | None = None, *, by: str, note: str = 
         made = ModeChange.objects.using(conf.database).create(
             mode=mode, sample_rate=rate, changed_by=by, note=note
         )
-    _known.asked_at = float("-inf")
+    _chosen.expire()
     logger.warning("Mode: %s from now on (sample rate %g), by %s", mode, rate, printable(by))
     return made
 
@@ -173,17 +141,3 @@ def _spans(changes: list[ModeChange], since: datetime, until: datetime) -> Itera
         begun, mode = change_.changed_at, InForce(change_.mode, change_.sample_rate)
     if max(begun, since) < until:
         yield Span(max(begun, since), until, mode)
-
-
-def forget() -> None:
-    """Has this process ask anew; a forked child, too, whose parent may have been asking just then."""
-    global _known
-    _known = _Known()
-
-
-def _forget(**_: object) -> None:
-    forget()
-
-
-setting_changed.connect(_forget, dispatch_uid="gateway.modes")
-os.register_at_fork(after_in_child=forget)

@@ -11,7 +11,7 @@ from gateway import metrics, modes, queue, segments
 from gateway.conf import conf
 from legacy_collector import collector
 from legacy_collector.collector import CollectorRefused
-from stats import heartbeat
+from stats import heartbeat, read_from
 from stats.models import ConsumerHeartbeat, DeadLetter
 
 Status = dict[str, Any]
@@ -23,7 +23,11 @@ def status() -> Status:
     `problems` names what could not be asked, or what needs a person.
     """
     in_force = modes.in_force()
-    figures: Status = {"mode": in_force.mode, "sample_rate": in_force.sample_rate}
+    figures: Status = {
+        "mode": in_force.mode,
+        "sample_rate": in_force.sample_rate,
+        "read_percent": read_from.in_force().percent,
+    }
     figures |= {name: metrics.total(counter) for name, counter in COUNTERS.items()}
     problems: list[str] = []
     for name, part, keys in (

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
-from django.db import connections
+from django.db import Error, connections
 
 from gateway.conf import conf
 from gateway.deadline import deadline
-from stats import reports
+from stats import read_from, reports
+from stats.errors import one_line
+from stats.read_from import NOBODY
 from stats.reports.reading import reading
 from stats.reports.shapes import Overview, Routes
 
@@ -62,29 +64,43 @@ class Snapshot:
     data_source: Literal["snapshot", "database", "legacy"]
 
 
-def read() -> Snapshot:
-    """The snapshot, however old; without one the database's answer.
+def read(reader: str = NOBODY) -> Snapshot:
+    """The snapshot, however old; the reports' answer if there is none, or the collector answers the reader.
 
-    Raises ReportTimedOut, django.db.Error.
+    Raises ReportTimedOut, CollectorRefused, django.db.Error.
     """
+    if read_from.in_force().source_of(reader) == "queue":
+        try:
+            kept = _kept()
+        except (Error, OSError) as error:
+            logger.warning("Snapshot not read: %s", one_line(error))
+            kept = None
+        if kept is not None:
+            return kept
+    made = _made_for(reader)
+    is_legacy = made.overview.data_source == "legacy"
+    source: Literal["legacy", "database"] = "legacy" if is_legacy else "database"
+    return Snapshot(made.overview, made.routes, datetime.now(UTC), 0.0, source)
+
+
+def _kept() -> Snapshot | None:
     with connections[conf.database].cursor() as cursor:
         cursor.execute(_READ, [NAME, VERSION])
         row = cursor.fetchone()
-    if row is not None:
-        try:
-            kept = _decoder.decode(row[0])
-            return Snapshot(kept.overview, kept.routes, row[1], max(0.0, row[2]), "snapshot")
-        except msgspec.DecodeError as error:
-            logger.error("Snapshot can't be read: %s", error)
-    with reading() as cursor:
-        now, made = _now(cursor), _make()
-    is_legacy = made.overview.data_source == "legacy"
-    return Snapshot(made.overview, made.routes, now, 0.0, "legacy" if is_legacy else "database")
+    if row is None:
+        return None
+    try:
+        kept = _decoder.decode(row[0])
+    except msgspec.DecodeError as error:
+        logger.error("Snapshot can't be read: %s", error)
+        return None
+    return Snapshot(kept.overview, kept.routes, row[1], max(0.0, row[2]), "snapshot")
 
 
 def refresh() -> bool:
     """Makes it anew; False if another process is at it. Not inside a transaction.
 
+    While the queue path has nothing of the time, none is kept: it would hide what the collector says.
     Raises ReportTimedOut, django.db.Error.
     """
     connection = connections[conf.database]
@@ -93,10 +109,10 @@ def refresh() -> bool:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [crc32(NAME.encode())])
             if not cursor.fetchone()[0]:
                 return False
-            now, made = _now(cursor), _make()
+            # In this transaction the queue path answers, and all of one moment.
+            now, made = _now(cursor), _made_for(NOBODY)
         with connection.cursor() as cursor:
-            if made.overview.data_source == "legacy":
-                # What the collector says is not ours to keep: it would hide what it says later.
+            if made.overview.is_empty:
                 cursor.execute("DELETE FROM stats_snapshot WHERE name = %s", [NAME])
             else:
                 cursor.execute(_WRITE, [NAME, VERSION, msgspec.json.encode(made).decode(), now])
@@ -106,9 +122,11 @@ def refresh() -> bool:
 _decoder = msgspec.json.Decoder(Payload)
 
 
-def _make() -> Payload:
+def _made_for(reader: str) -> Payload:
     period = reports.Range.last(LAST)
-    return Payload(reports.overview(period), reports.routes(period, limit=ROUTES))
+    return Payload(
+        reports.overview(period, reader=reader), reports.routes(period, limit=ROUTES, reader=reader)
+    )
 
 
 def _now(cursor: Any) -> datetime:

@@ -35,6 +35,8 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("Mode", "alt_route", "gateway.modechange"),
             ("Verification", "fact_check", "stats.verificationreport"),
             ("Readiness", "rule", "stats.verificationreport", "admin:stats_readiness"),
+            ("Read path", "call_split", "stats.readchange"),
+            ("Compared answers", "compare", "stats.readcomparison"),
         ),
     ),
     (

@@ -29,6 +29,7 @@
 | gateway.E028 | CLIENT_HASH_KEY is no text                                                               |
 | gateway.E029 | TRAFFIC_JOURNAL is unknown                                                               |
 | gateway.E030 | STATS_ESTIMATOR is unknown                                                               |
+| gateway.E031 | READ_FROM is no share of the readers, or an entry of its lists is no reader             |
 | gateway.E040 | a number of days (retention) or ARCHIVE_PART_EVENTS has the wrong type or is out of range |
 | gateway.E041 | what is derived from the events would be dropped before them                             |
 | gateway.E042 | STORAGES["archive"] can't be used, though events are to be archived                      |
@@ -44,7 +45,7 @@
 A check reads what anyone may have written, so it believes no type and never raises.
 """
 
-from gateway.checks import capture, cluster, databases, deploy, queue, retention, values  # noqa: F401  (each registers its own)
+from gateway.checks import capture, cluster, databases, deploy, queue, read_path, retention, values  # noqa: F401  (each registers its own)
 from gateway.checks.reading import TAG
 
 __all__ = ["TAG"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -13,6 +14,7 @@ from unfold.decorators import display
 from gateway.admin import search, text
 from gateway.admin.readonly import ReadOnlyAdmin
 from gateway.admin.search import Period
+from stats.admin import collector_instead
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
 
 if TYPE_CHECKING:
@@ -140,6 +142,17 @@ class PathStatsHourlyAdmin(RollupAdmin):
         ("/api/users", "Routes that begin so; also after a time."),
     )
     empty_text = "No hour has been counted yet. The first request through the gateway begins one."
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        chosen = collector_instead.if_chosen(request)
+        if chosen is not None:
+            return chosen
+        answer = super().changelist_view(request, extra_context)
+        shown = getattr(answer, "context_data", None) or {}
+        is_empty = "cl" in shown and not shown["cl"].result_list
+        return (collector_instead.if_empty(request) if is_empty else None) or answer
 
     def on_period(self, period: Period) -> Q:
         return period.on_hours("hour")

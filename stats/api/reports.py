@@ -13,6 +13,7 @@ from stats import reports, snapshot
 from stats.api import csv_table
 from stats.api.bounds import within_deadline
 from stats.api.parameters import Absent, Format, Limit, Method, Period, Route, refuse_others
+from stats.api.reader import reader_of
 from stats.reports.shapes import Bucket, Overview, TimeSeries, TopValues
 from stats.snapshot import Snapshot
 
@@ -48,14 +49,18 @@ class TopParameters(Period):
 @router.get("/overview", response=Overview, operation_id="overview", summary="All requests of a range")
 def overview(request: HttpRequest, parameters: Query[OverviewParameters]) -> Any:
     """Figures of the range, and of the range of equal length before it."""
-    return reports.overview(parameters.range(), method=parameters.method)
+    return reports.overview(parameters.range(), method=parameters.method, reader=reader_of(request))
 
 
 @router.get("/timeseries", response=TimeSeries, operation_id="timeseries", summary="Figures over time")
 def timeseries(request: HttpRequest, parameters: Query[SeriesParameters]) -> Any:
     """Steps without gaps, of all requests or of one route. `estimated` names what is an estimate."""
     series = reports.timeseries(
-        parameters.range(), parameters.step, route=parameters.route, method=parameters.method
+        parameters.range(),
+        parameters.step,
+        route=parameters.route,
+        method=parameters.method,
+        reader=reader_of(request),
     )
     return series if parameters.format == "json" else _as_table(series)
 
@@ -74,7 +79,7 @@ def top_values(request: HttpRequest, kind: Kind, parameters: Query[TopParameters
 def latest(request: HttpRequest) -> Any:
     """Overview and top routes as of `made_at`: kept ready, and so `age_seconds` old."""
     refuse_others(request.GET, ())
-    return snapshot.read()
+    return snapshot.read(reader_of(request))
 
 
 def _as_table(series: TimeSeries) -> Any:

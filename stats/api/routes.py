@@ -14,6 +14,7 @@ from stats.api import csv_table
 from stats.api.bounds import within_deadline
 from stats.api.next_page import link_to_next
 from stats.api.parameters import DEFAULT_LIMIT, Absent, Format, Limit, Method, Period, Route, StatusClass
+from stats.api.reader import reader_of
 from stats.reports.filters import MAX_LIMIT, MAX_OFFSET
 from stats.reports.shapes import Quantile, RouteReport, RouteRow, Routes
 
@@ -24,7 +25,7 @@ HEADER = (
     *("route", "kind", "matching", "requests", "errors", "error_rate", "response_bytes"),
     *("mean_ms", "minimum_ms", "maximum_ms"),
     *("p50_ms", "p90_ms", "p95_ms", "p99_ms", "quantiles_exact"),
-    *("clients", "clients_lower", "clients_upper", "clients_exact"),
+    *("clients", "clients_lower", "clients_upper", "clients_exact", "data_source"),
 )
 
 
@@ -57,8 +58,10 @@ def routes(request: HttpRequest, response: HttpResponse, parameters: Query[Route
         method=parameters.method,
         limit=parameters.limit or (MAX_LIMIT if is_table else DEFAULT_LIMIT),
         offset=parameters.offset,
+        reader=reader_of(request),
     )
-    answer = csv_table.table("routes", HEADER, map(_row, page.rows)) if is_table else response
+    lines = ((*_row(row), page.data_source) for row in page.rows)
+    answer = csv_table.table("routes", HEADER, lines) if is_table else response
     link_to_next(request, answer, "offset", page.next_offset)
     return answer if is_table else page
 
@@ -66,7 +69,9 @@ def routes(request: HttpRequest, response: HttpResponse, parameters: Query[Route
 @router.get("/route", response=RouteReport, operation_id="route", summary="One route")
 def route(request: HttpRequest, parameters: Query[RouteParameters]) -> Any:
     """Figures, series and mix of one route; zeros for one that had no requests in the range."""
-    return reports.route(parameters.route, parameters.range(), step=parameters.step)
+    return reports.route(
+        parameters.route, parameters.range(), step=parameters.step, reader=reader_of(request)
+    )
 
 
 def _row(row: RouteRow) -> tuple[Any, ...]:

@@ -10,8 +10,12 @@
     events(period, route=None, path_prefix="", status_class=None, method=None, client=None,
            cursor=None, limit=50)
 
-All raise InvalidFilter (a ValueError with `field`), ReportTimedOut, and django.db.Error for a database that
-is away. docs/reading.md says how figures are made and what they are worth.
+Where the legacy collector can answer, too (overview, series, routes, a route), `reader` says for whom it is
+asked, and the read path which of them does (`stats.read_from`).
+
+All raise InvalidFilter (a ValueError with `field`), ReportTimedOut, django.db.Error for a database that
+is away, and CollectorRefused where the collector was to answer. docs/reading.md says how figures are made and
+what they are worth.
 """
 
 from __future__ import annotations

@@ -1,50 +1,27 @@
-"""What the legacy collector can say while the queue path has no data at all: counts of routes and hours."""
+"""What the legacy collector can say: counts of routes and hours."""
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Count, F, FloatField, QuerySet, Sum
 from django.db.models.functions import Cast
 
-from legacy_collector.database import CollectorRefused, reading
+from legacy_collector.database import reading
 from legacy_collector.models import CollectedHourly
 from stats.reports import spans
-from stats.reports.buckets import bucket
+from stats.reports.buckets import bucket, edges
 from stats.reports.figures import Counts
 from stats.reports.kinds import kind_of
 from stats.reports.pages import Page
 from stats.reports.period import Range
 from stats.reports.shapes import Figures, Overview, RouteRow, Routes, TimeSeries
 
-logger = logging.getLogger(__name__)
-
 ORDERS = {"requests": "-total", "errors": "-bad", "error_rate": "-rate"}
-
-_HAS_DATA = """
-SELECT EXISTS (SELECT FROM stats_totalshourly) OR EXISTS (SELECT FROM stats_totalsdaily)
-    OR EXISTS (SELECT FROM stats_pathstatshourly)
-"""
-
-
-def answers(cursor: CursorWrapper) -> bool:
-    """Whether the collector is to answer: the queue path has nothing, and it has something."""
-    cursor.execute(_HAS_DATA)
-    if cursor.fetchone()[0]:
-        return False
-    try:
-        with reading() as connection:
-            return CollectedHourly.objects.using(connection.alias).exists()
-    except CollectorRefused as refusal:
-        logger.warning("The legacy collector can't be asked: %s", refusal)
-        return False
 
 
 def overview(period: Range) -> Overview:
@@ -63,8 +40,9 @@ def total(period: Range, route: str | None = None) -> Figures:
     return _figures(sums["total"] or 0, sums["bad"] or 0)
 
 
-def timeseries(period: Range, step: str, bounds: Sequence[datetime], route: str | None) -> TimeSeries:
-    """Counts only. Raises CollectorRefused."""
+def timeseries(period: Range, step: str, route: str | None) -> TimeSeries:
+    """Counts only. Raises InvalidFilter, CollectorRefused."""
+    bounds = edges(period, step)
     sums = [[0, 0] for _ in bounds]
     with reading() as connection:
         found = _hours(connection.alias, period)

@@ -7,7 +7,9 @@ from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
+from stats.read_from import NOBODY
 from stats.reports import filters, legacy, merging, method_routes, ranking, rows, spans
+from stats.reports.answering import Question, answer
 from stats.reports.errors import InvalidFilter
 from stats.reports.figures import Counts, Merged, figures
 from stats.reports.kinds import kind_of
@@ -29,32 +31,48 @@ def routes(
     method: str | None = None,
     limit: int = 20,
     offset: int = 0,
+    reader: str = NOBODY,
 ) -> Routes:
     """A page of routes, the highest first.
 
     Sorted by requests, errors, error_rate, p95 or clients. `search` is a part of the route, in any case.
     A status class leaves routes that had such requests, and `requests` then sorts by those. With a method:
-    from the events, as far as they are kept. Raises InvalidFilter, ReportTimedOut, django.db.Error.
+    from the events, as far as they are kept. Raises InvalidFilter, ReportTimedOut, CollectorRefused,
+    django.db.Error.
     """
     page = Page(sort, limit, offset)
     filters.text("search", search, filters.MAX_ROUTE)
     digit, wanted = filters.status_class(status_class), filters.method(method)
     wide = period.outward()
-    with reading() as cursor:
-        if wanted is not None:
+    if wanted is not None:
+        with reading() as cursor:
             return method_routes.read(cursor, wide, page, search, digit, wanted)
-        choice = Choice(spans.split(cursor, wide), search, digit)
+    return answer(
+        Question(
+            "routes",
+            wide,
+            lambda period: _of_queue(period, page, search, digit),
+            lambda period: _of_collector(period, page, search, digit),
+        ),
+        reader,
+    )
+
+
+def _of_queue(period: Range, page: Page, search: str, digit: int | None) -> Routes:
+    with reading() as cursor:
+        choice = Choice(spans.split(cursor, period), search, digit)
         found, total = _ranked(cursor, choice, page)
-        if not total and legacy.answers(cursor):
-            if digit is not None:
-                raise InvalidFilter(
-                    "status_class", "is not known to the legacy collector, which answers here"
-                )
-            return legacy.routes(wide, page, search)
         counts, merged = _known(cursor, choice.spans, [ranked.route for ranked in found])
     rows = (_row(ranked, counts[ranked.route], merged[ranked.route]) for ranked in found)
-    is_estimated = sort in ranking.BOUNDS
+    is_estimated = page.sort in ranking.BOUNDS
     return page.of(rows, total, choice.spans.coverage, is_order_estimated=is_estimated)
+
+
+def _of_collector(period: Range, page: Page, search: str, digit: int | None) -> Routes:
+    found = legacy.routes(period, page, search)
+    if digit is not None and not found.is_empty:
+        raise InvalidFilter("status_class", "is not known to the legacy collector, which answers here")
+    return found
 
 
 def _ranked(cursor: CursorWrapper, choice: Choice, page: Page) -> tuple[list[Ranked], int]:

@@ -2,65 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-
-from django.db.backends.utils import CursorWrapper
-
+from stats.read_from import NOBODY
 from stats.reports import buckets, filters, from_events, legacy, spans, stepped
+from stats.reports.answering import Question, answer
 from stats.reports.period import Range
 from stats.reports.reading import reading
 from stats.reports.shapes import TimeSeries
 
 
 def timeseries(
-    period: Range, step: str = "hour", *, route: str | None = None, method: str | None = None
+    period: Range,
+    step: str = "hour",
+    *,
+    route: str | None = None,
+    method: str | None = None,
+    reader: str = NOBODY,
 ) -> TimeSeries:
     """Buckets of a minute, an hour or a day of the range's zone; of one route, or of all.
 
     Minutes, and all with a method, come from the events: as far as they are kept. Raises InvalidFilter
-    (`step` for too many buckets), ReportTimedOut, django.db.Error.
+    (`step` for too many buckets), ReportTimedOut, CollectorRefused, django.db.Error.
     """
     filters.one_of("step", step, filters.STEPS)
     wanted_route = None if route is None else filters.route(route)
     wanted_method = filters.method(method)
     wide = period.outward(min(buckets.LENGTHS[step], buckets.HOUR))
-    bounds = buckets.edges(wide, step)
-    with reading() as cursor:
-        if step == "minute" or wanted_method is not None:
-            return _of_events(cursor, wide, step, bounds, wanted_route, wanted_method)
-        series = _of_rollups(cursor, wide, step, bounds, wanted_route)
-        if not any(found.requests for found in series.buckets) and legacy.answers(cursor):
-            return legacy.timeseries(wide, step, bounds, wanted_route)
-        return series
+    buckets.edges(wide, step)  # that they are not too many
+    if step == "minute" or wanted_method is not None:
+        return of_events(wide, step, wanted_route, wanted_method)
+    return answer(
+        Question(
+            "timeseries",
+            wide,
+            lambda period: of_rollups(period, step, wanted_route),
+            lambda period: legacy.timeseries(period, step, wanted_route),
+        ),
+        reader,
+    )
 
 
-def _of_rollups(
-    cursor: CursorWrapper, period: Range, step: str, bounds: Sequence[datetime], route: str | None
-) -> TimeSeries:
+def of_rollups(period: Range, step: str, route: str | None) -> TimeSeries:
+    """Raises InvalidFilter, ReportTimedOut, django.db.Error; as the next one."""
+    bounds = buckets.edges(period, step)
     has_days = step == "day" and buckets.is_of_whole_days(bounds)
-    found = spans.split(cursor, period) if has_days else spans.hourly(cursor, period)
-    return TimeSeries(
-        coverage=found.coverage,
-        data_source="queue",
-        step=step,
-        buckets=tuple(stepped.read(cursor, found, bounds, route)),
-        estimated=("p95", "clients"),
-    )
+    with reading() as cursor:
+        found = spans.split(cursor, period) if has_days else spans.hourly(cursor, period)
+        series = tuple(stepped.read(cursor, found, bounds, route))
+    return TimeSeries(found.coverage, "queue", step, series, ("p95", "clients"))
 
 
-def _of_events(
-    cursor: CursorWrapper,
-    period: Range,
-    step: str,
-    bounds: Sequence[datetime],
-    route: str | None,
-    method: str | None,
-) -> TimeSeries:
-    return TimeSeries(
-        coverage=from_events.coverage(cursor, period),
-        data_source="queue",
-        step=step,
-        buckets=tuple(from_events.series(cursor, period, bounds, route, method)),
-        estimated=(),
-    )
+def of_events(period: Range, step: str, route: str | None, method: str | None) -> TimeSeries:
+    bounds = buckets.edges(period, step)
+    with reading() as cursor:
+        covered = from_events.coverage(cursor, period)
+        series = tuple(from_events.series(cursor, period, bounds, route, method))
+    return TimeSeries(covered, "queue", step, series, ())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 from django.db import connections
@@ -22,6 +22,7 @@ from gateway.idempotency import id_prefix
 from gateway.modes import InForce, Span
 from legacy_collector import held
 from stats.reports.reading import reading
+from stats.settled import HOUR, SETTLE, hour_of, mode_of, settled
 from stats.verification import counts, findings, ids
 from stats.verification.findings import FEWEST
 from stats.verification.shapes import (
@@ -37,13 +38,10 @@ from stats.verification.shapes import (
     Verdict,
 )
 
-SETTLE = timedelta(minutes=15)  # what arrives late has arrived by then
-AROUND_A_CHANGE = timedelta(seconds=30)  # of mode: until every process knows, and has sent what waited
 TOLERANCE = 0.01
 SAMPLE_TOLERANCE = 0.05  # of an hour of mode sample
 STATEMENT_SECONDS = 60.0
 ROUTES_LISTED = 100
-HOUR = timedelta(hours=1)
 
 _SEALED = "SELECT day FROM stats_trafficday WHERE sealed_at IS NOT NULL AND day BETWEEN %s AND %s"
 _HOURS_DROPPED = (
@@ -64,10 +62,10 @@ def verify(
     """
     now = datetime.now(UTC)
     started = time.monotonic()
-    until = min(until, _hour_of(now - SETTLE))
+    until = min(until, hour_of(now - SETTLE))
     _check(since, until, tolerance)
     with reading(STATEMENT_SECONDS):
-        spans = _settled(modes.spans(since, until))
+        spans = settled(modes.spans(since, until))
         dropped = _days(_SEALED, since, until)
         comparison = ids.Comparison(spans, held.totals(since, until), held.given_up_to(), dropped)
         compared = comparison.run(since, until, progress)
@@ -103,24 +101,13 @@ def verify(
 
 
 def _check(since: datetime, until: datetime, tolerance: float) -> None:
-    if since != _hour_of(since) or until != _hour_of(until):
+    if since != hour_of(since) or until != hour_of(until):
         raise ValueError("since, until: not the beginning of an hour (UTC)")
     if since >= until:
         end = f"{until:%Y-%m-%d %H:%M}"
         raise ValueError(f"since: {since:%Y-%m-%d %H:%M} is not before {end}, where what has settled ends")
     if not 0 < tolerance <= 1:
         raise ValueError(f"tolerance: {tolerance!r} is no share above 0, at most 1")
-
-
-def _settled(spans: list[Span]) -> list[Span]:
-    """Without the moments around each change, in which processes may go by either."""
-    settled = []
-    for number, span in enumerate(spans):
-        since = span.since + (AROUND_A_CHANGE if number else timedelta())
-        until = span.until - (AROUND_A_CHANGE if number < len(spans) - 1 else timedelta())
-        if since < until:
-            settled.append(Span(since, until, span.in_force))
-    return settled
 
 
 def _compare_counts(
@@ -141,7 +128,7 @@ def _compare_counts(
         rows, total, summed = compared.rows[hour], totals.get(hour, 0), sum(queue.values())
         if hour.date() not in unknown and not rows == total == summed:
             inside.mismatches.append(RollupMismatch(hour=hour, rows=rows, totals=total, routes=summed))
-        in_force = _whole(hour, spans)
+        in_force = mode_of(hour, spans)
         if in_force is not None and in_force.mode == "dual":
             _add_routes(routes, queue, collector)
             if hour in compared.incomplete:
@@ -232,14 +219,6 @@ def _error(hours: Iterable[Hour]) -> float | None:
 # --- time --------------------------------------------------------------------------------------------
 
 
-def _whole(hour: datetime, spans: list[Span]) -> InForce | None:
-    """The mode that was in force all through the hour, if one was."""
-    for span in spans:
-        if span.since <= hour and hour + HOUR <= span.until:
-            return span.in_force
-    return None
-
-
 def _gaps(seen: list[datetime]) -> list[datetime]:
     gaps = []
     for before, after in pairwise(seen):
@@ -257,7 +236,3 @@ def _dead(since: datetime, until: datetime) -> int:
     with connections[conf.database].cursor() as cursor:
         cursor.execute(_DEAD, [id_prefix(since), id_prefix(until)])
         return int(cursor.fetchone()[0])
-
-
-def _hour_of(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)

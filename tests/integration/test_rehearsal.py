@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import modes
+from gateway import asked
 from legacy_collector.models import Reason
 from tests.integration.stack import Server, served
 from tests.integration.test_end_to_end import assert_rollups_equal_rows, stored_paths
@@ -19,7 +19,7 @@ from tests.load import Load, paths_of
 pytestmark = pytest.mark.slow
 
 PHASES = ("legacy", "dual", "sample", "queue", "legacy", "queue")
-KNOWN_EVERYWHERE_SECONDS = modes.REFRESH_SECONDS + 1.5
+KNOWN_EVERYWHERE_SECONDS = asked.SECONDS + 1.5
 
 
 def collected(server: Server) -> dict[str, int]:

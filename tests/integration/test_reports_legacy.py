@@ -1,4 +1,4 @@
-"""While the queue path has no data at all, the legacy collector answers what it can, and it is said."""
+"""Where the queue path has nothing of a time, the legacy collector answers what it can, and it is said."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from legacy_collector.collector import CollectorRefused, collect
 from stats.consumer import drain
 from stats.reports import InvalidFilter, Range, overview, route, routes, timeseries
 from tests.conftest import BOTH
-from tests.integration.report_traffic import END, FIRST, at, by_route, errors, traffic, within
+from tests.integration.report_traffic import END, FIRST, at, by_route, errors, milliseconds, traffic, within
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=BOTH)
 
@@ -74,16 +74,20 @@ def test_its_counts_are_one_route(collected: list[TrafficEvent]) -> None:
 def test_a_filter_that_it_can_not_answer_is_refused_and_not_dropped(collected: list[TrafficEvent]) -> None:
     with pytest.raises(InvalidFilter, match="status_class: is not known to the legacy collector"):
         routes(ALL, status_class="5xx")
+    nothing = Range(at(-48), at(-24))
+    assert routes(nothing, status_class="5xx").data_source == "queue"
 
 
-def test_one_event_of_the_queue_is_enough_for_the_queue_to_answer(
+def test_one_event_of_a_time_is_enough_for_the_queue_to_answer_for_that_time(
     collected: list[TrafficEvent], make_event: Callable[..., TrafficEvent], send: Callable[..., int]
 ) -> None:
-    send(make_event())
+    send(make_event(timestamp=milliseconds(at(30))))
     drain()
-    assert overview(Range(at(-48), at(-24))).data_source == "queue"
-    assert timeseries(Range(at(-48), at(-24))).data_source == "queue"
-    assert routes(Range(at(-48), at(-24))).data_source == "queue"
+    since, before = Range(at(24), at(48)), Range(at(0), at(12))
+    for report in (overview, timeseries, routes):
+        assert (report(since).data_source, report(since).data_source_reason) == ("queue", "chosen")
+        assert report(before).data_source == "legacy", report
+        assert report(before).data_source_reason == "other_empty", report
 
 
 def test_without_any_data_the_queue_answers_with_zeros(store: None) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -114,13 +115,26 @@ def test_a_refresh_that_was_overtaken_changes_nothing(count: Callable[..., None]
     assert models.Snapshot.objects.get().payload == {"newer": True}
 
 
-def test_while_only_the_collector_has_data_nothing_is_kept(make_event: Callable[..., TrafficEvent]) -> None:
+def test_while_the_queue_path_has_nothing_none_is_kept(make_event: Callable[..., TrafficEvent]) -> None:
     snapshot.refresh()
-    assert snapshot.read().data_source == "snapshot"
+    assert (snapshot.read().data_source, models.Snapshot.objects.count()) == ("database", 0)
     collect([make_event(timestamp=round(time.time() * 1000))], {"legacy"}, replay=False)
     snapshot.refresh()
     found = snapshot.read()
     assert (found.data_source, found.overview.current.requests) == ("legacy", 1)
+
+
+def test_a_reader_whom_the_collector_answers_gets_no_snapshot(
+    count: Callable[..., None], make_event: Callable[..., TrafficEvent], settings: Any
+) -> None:
+    count(4)
+    snapshot.refresh()
+    collect([make_event(timestamp=round(time.time() * 1000))], {"dual"}, replay=False)
+    settings.READ_FROM_LEGACY = ["user:ann"]
+
+    found = snapshot.read("user:ann")
+    assert (found.data_source, found.overview.current.requests) == ("legacy", 1)
+    assert snapshot.read("user:ben").data_source == "snapshot"
 
 
 def test_many_at_once_leave_one(count: Callable[..., None]) -> None:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import modes
+from gateway import asked, modes
 from gateway.models import ModeChange
 from gateway.modes import InForce, Span, is_sampled
 
@@ -30,7 +30,7 @@ def _known_anew(store, settings):
 
 def later() -> None:
     """As if the seconds between two looks were over."""
-    modes._known.asked_at = float("-inf")
+    modes._chosen.expire()
 
 
 def changed(mode, at, rate=0.01, by="ann"):
@@ -58,7 +58,7 @@ def test_another_process_knows_within_some_seconds():
     assert modes.in_force().mode == "dual"
     later()
     assert modes.in_force().mode == "queue"
-    assert modes.REFRESH_SECONDS < 10
+    assert asked.SECONDS < 10
 
 
 def test_a_rate_that_is_not_given_stays():
@@ -96,10 +96,10 @@ def test_threads_that_ask_at_once_look_once(django_assert_num_queries):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_that_was_forked_while_its_parent_asked_can_ask_itself():
-    with modes._known.lock:
+    with modes._chosen._known.lock:
         child = os.fork()
         if child == 0:
-            os._exit(0 if modes._known.lock.acquire(blocking=False) else 1)
+            os._exit(0 if modes._chosen._known.lock.acquire(blocking=False) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

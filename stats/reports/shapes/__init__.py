@@ -2,7 +2,14 @@
 
 from stats.estimators import Distinct
 from stats.reports.shapes.events import Event, EventsPage
-from stats.reports.shapes.figures import Coverage, DataSource, Figures, Quantile, StatusClasses
+from stats.reports.shapes.figures import (
+    Coverage,
+    DataSource,
+    DataSourceReason,
+    Figures,
+    Quantile,
+    StatusClasses,
+)
 from stats.reports.shapes.routes import MixEntry, RouteKind, RouteReport, RouteRow, Routes
 from stats.reports.shapes.totals import Bucket, Overview, TimeSeries, TopValue, TopValues
 
@@ -10,6 +17,7 @@ __all__ = [
     "Bucket",
     "Coverage",
     "DataSource",
+    "DataSourceReason",
     "Distinct",
     "Event",
     "EventsPage",

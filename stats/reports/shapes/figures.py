@@ -9,6 +9,9 @@ from typing import Literal
 from stats.estimators import Distinct
 
 DataSource = Literal["queue", "legacy"]
+# Why that one answered: it was chosen for the reader, or the chosen one failed, had nothing of that time, or
+# does not know what was asked for.
+DataSourceReason = Literal["chosen", "other_failed", "other_empty", "other_unable"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from stats.reports.shapes.figures import Coverage, DataSource, Figures
+from stats.reports.shapes.figures import Coverage, DataSource, DataSourceReason, Figures
 from stats.reports.shapes.totals import TimeSeries
 
 RouteKind = Literal["route", "other", "not_found"]
@@ -34,6 +34,11 @@ class Routes:
     offset: int
     next_offset: int | None  # None: this is the last page
     rows: tuple[RouteRow, ...]
+    data_source_reason: DataSourceReason = "chosen"
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.total
 
 
 @dataclass(frozen=True)
@@ -59,3 +64,8 @@ class RouteReport:
     statuses: tuple[MixEntry, ...]
     mix_of: int
     mix_reaches_back_to: datetime | None  # time of the oldest of those events; None without any
+    data_source_reason: DataSourceReason = "chosen"
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.current.requests and not self.previous.requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from stats.reports.shapes.figures import Coverage, DataSource, Figures, StatusClasses
+from stats.reports.shapes.figures import Coverage, DataSource, DataSourceReason, Figures, StatusClasses
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class Overview:
     current: Figures
     previous: Figures
     previous_coverage: Coverage
+    data_source_reason: DataSourceReason = "chosen"
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.current.requests and not self.previous.requests
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class TimeSeries:
     step: str  # minute, hour or day
     buckets: tuple[Bucket, ...]
     estimated: tuple[str, ...]  # fields of the buckets that are estimates: p95, clients, both or none
+    data_source_reason: DataSourceReason = "chosen"
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(bucket.requests for bucket in self.buckets)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""Who reads from where, and what came of comparing both."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+PERCENT = (MinValueValidator(0), MaxValueValidator(100))
+
+
+class ReadChange(models.Model):
+    """Which path answers readers from some moment on; the latest row is in force. Rows are never changed."""
+
+    percent = models.FloatField(
+        validators=PERCENT,
+        help_text="Readers that the queue path answers, in percent; the legacy collector answers the others.",
+    )
+    queue_readers = models.TextField(
+        blank=True, help_text="The queue path answers these whatever the percentage: user:NAME, token:NAME."
+    )
+    legacy_readers = models.TextField(
+        blank=True, help_text="Likewise the legacy collector. One a line, or with commas between."
+    )
+    compared_percent = models.FloatField(
+        default=0,
+        validators=PERCENT,
+        help_text="Answers, in percent, that are compared with the other path's, in the background.",
+    )
+    changed_at = models.DateTimeField(db_default=Now())
+    changed_by = models.CharField(max_length=150)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = "change of the read path"
+        verbose_name_plural = "changes of the read path"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(percent__gte=0, percent__lte=100), name="readchange_percent"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(compared_percent__gte=0, compared_percent__lte=100),
+                name="readchange_compared_percent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent:g} % from the queue path, from {self.changed_at:%Y-%m-%d %H:%M:%S}"
+
+
+class ReadComparison(models.Model):
+    """One answer of a path beside the other's, over the hours in which both had to count the same."""
+
+    made_at = models.DateTimeField(db_default=Now())
+    report = models.CharField(max_length=20)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    served = models.CharField(max_length=10, help_text="The path that answered the reader.")
+    queue_requests = models.BigIntegerField()
+    collector_requests = models.BigIntegerField()
+    difference = models.FloatField(help_text="Share of the requests that are on one side only, at least.")
+    differing = models.JSONField(
+        help_text="What differs most: name, requests and errors of the queue path and of the collector."
+    )
+
+    class Meta:
+        verbose_name = "comparison of answers"
+        verbose_name_plural = "comparisons of answers"
+        ordering = ["-id"]
+        indexes = [
+            # The admin's list of what differs, newest first.
+            models.Index(
+                fields=["-id"], condition=models.Q(difference__gt=0), name="readcomparison_differing"
+            ),
+            # retention
+            models.Index(fields=["made_at"], name="readcomparison_made_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report} of {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M}"
