@@ -255,6 +255,7 @@ UNFOLD = {
     "SITE_SYMBOL": "monitoring",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "stats.admin.dashboard.context",
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

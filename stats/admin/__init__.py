@@ -2,6 +2,7 @@
 
 from stats.admin import (  # noqa: F401  (each registers its pages)
     consumer,
+    dashboard,
     days,
     dead_letters,
     events,

@@ -37,7 +37,8 @@ def _led(request: HttpRequest, why: str) -> HttpResponse | None:
     if not (request.user.has_perm("legacy_collector.view_collectedhourly") and _has_counts()):
         return None
     here = reverse("admin:stats_pathstatshourly_changelist") + QUEUE_PATH
-    messages.info(request, format_html('{} <a href="{}">The queue path\'s hourly statistics</a>', why, here))
+    link = format_html('<a class="tg-link" href="{}">The queue path\'s hourly statistics</a>', here)
+    messages.info(request, format_html("{} {}", why, link))
     return HttpResponseRedirect(reverse("admin:legacy_collector_collectedhourly_changelist"))
 
 

@@ -24,6 +24,12 @@ FIELDS = ("percent", "queue_readers", "legacy_readers", "compared_percent")
 class ReadChangeForm(forms.ModelForm):
     """Refuses what no path could go by, at the field that is wrong."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if name in ("queue_readers", "legacy_readers", "note"):
+                field.widget.attrs["rows"] = 3
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:

@@ -22,7 +22,7 @@ router.add_decorator(within_deadline)
 
 COLUMNS = (
     *("start", "end", "requests", "errors", "error_rate", "response_bytes"),
-    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source"),
+    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source", "p50_ms", "p99_ms"),
 )
 VALUE_COLUMNS = ("value", "requests", "lower", "upper", "is_exact", "share")  # of `TopValue`
 Kind = Literal["client", "user_agent", "country", "method", "status"]
@@ -38,6 +38,7 @@ class SeriesParameters(Period):
     )
     route: Route | Absent = Field(None, description="Only this route.")
     method: Method | Absent = Field(None, description="Only these requests, as far back as events are kept.")
+    quantiles: bool = Field(False, description="p50 and p99, too.")
     format: Format = "json"
 
 
@@ -60,6 +61,7 @@ def timeseries(request: HttpRequest, parameters: Query[SeriesParameters]) -> Any
         parameters.step,
         route=parameters.route,
         method=parameters.method,
+        has_quantiles=parameters.quantiles,
         reader=reader_of(request),
     )
     return series if parameters.format == "json" else _as_table(series)
@@ -92,4 +94,5 @@ def _row(step: Bucket, series: TimeSeries) -> tuple[Any, ...]:
         *(step.mean, step.maximum, step.p95, step.clients),
         " ".join(series.estimated),
         series.data_source,
+        *(step.p50, step.p99),
     )

@@ -3,9 +3,9 @@ import django.db.models.functions.datetime
 from django.db import migrations, models
 
 
-def percent(**more):
+def percent(name, **more):
     validators = [django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)]
-    return models.FloatField(validators=validators, **more)
+    return models.FloatField(verbose_name=name, validators=validators, **more)
 
 
 def key():
@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 (
                     "percent",
                     percent(
+                        "percent from the queue path",
                         help_text="Readers that the queue path answers, in percent; the legacy collector answers the"
                         " others."
                     ),
@@ -34,19 +35,21 @@ class Migration(migrations.Migration):
                     "queue_readers",
                     models.TextField(
                         blank=True,
-                        help_text="The queue path answers these whatever the percentage: user:NAME, token:NAME.",
+                        help_text="Whatever the percentage: user:NAME or token:NAME, one a line or with commas"
+                        " between.",
+                        verbose_name="always from the queue path",
                     ),
                 ),
                 (
                     "legacy_readers",
                     models.TextField(
-                        blank=True,
-                        help_text="Likewise the legacy collector. One a line, or with commas between.",
+                        blank=True, help_text="Likewise.", verbose_name="always from the collector"
                     ),
                 ),
                 (
                     "compared_percent",
                     percent(
+                        "percent compared",
                         default=0,
                         help_text="Answers, in percent, that are compared with the other path's, in the background.",
                     ),

@@ -13,16 +13,18 @@ class ReadChange(models.Model):
     """Which path answers readers from some moment on; the latest row is in force. Rows are never changed."""
 
     percent = models.FloatField(
+        "percent from the queue path",
         validators=PERCENT,
         help_text="Readers that the queue path answers, in percent; the legacy collector answers the others.",
     )
     queue_readers = models.TextField(
-        blank=True, help_text="The queue path answers these whatever the percentage: user:NAME, token:NAME."
+        "always from the queue path",
+        blank=True,
+        help_text="Whatever the percentage: user:NAME or token:NAME, one a line or with commas between.",
     )
-    legacy_readers = models.TextField(
-        blank=True, help_text="Likewise the legacy collector. One a line, or with commas between."
-    )
+    legacy_readers = models.TextField("always from the collector", blank=True, help_text="Likewise.")
     compared_percent = models.FloatField(
+        "percent compared",
         default=0,
         validators=PERCENT,
         help_text="Answers, in percent, that are compared with the other path's, in the background.",

@@ -37,6 +37,8 @@ def bucket(
     counts: Counts,
     p95: float | None,
     clients: int | None,
+    p50: float | None = None,
+    p99: float | None = None,
 ) -> Bucket:
     """One bucket, in the zone of the range."""
     return Bucket(
@@ -51,6 +53,8 @@ def bucket(
         maximum=counts.maximum,
         p95=p95 if counts.requests else None,
         clients=clients if counts.requests else 0,
+        p50=p50 if counts.requests else None,
+        p99=p99 if counts.requests else None,
     )
 
 

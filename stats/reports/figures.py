@@ -86,7 +86,11 @@ class Merged:
     @property
     def p95(self) -> float | None:
         """Milliseconds."""
-        return self.latency.quantiles([0.95])[0].value
+        return self.quantiles([0.95])[0]
+
+    def quantiles(self, ranks: Sequence[float]) -> list[float | None]:
+        """Milliseconds."""
+        return [found.value for found in self.latency.quantiles(ranks)]
 
     def distinct(self) -> Distinct:
         """Distinct clients; only a lower bound where a row did not say."""

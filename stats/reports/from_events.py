@@ -72,13 +72,14 @@ def series(
     cursor.execute(
         f'SELECT width_bucket("timestamp", %s::bigint[]), {", ".join(COUNTS)}, {DISTINCT}, {QUANTILES}'  # noqa: S608
         f" FROM stats_event WHERE {condition} GROUP BY 1",
-        [first_ms, [0.95], *parameters],
+        [first_ms, [0.5, 0.95, 0.99], *parameters],
     )
     found = {row[0]: row[1:] for row in cursor.fetchall()}
     for number, both in enumerate(pairwise(bounds), 1):
         if number in found:
             *counts, clients, quantiles = found[number]
-            yield bucket(period, both, Counts.of_row(counts), quantiles[0], clients)
+            p50, p95, p99 = quantiles
+            yield bucket(period, both, Counts.of_row(counts), p95, clients, p50, p99)
         else:
             yield bucket(period, both, Counts(), None, 0)
 

@@ -16,6 +16,7 @@ from stats.reports.rows import Relation
 from stats.reports.shapes import Bucket
 from stats.reports.spans import Spans
 
+RANKS = (0.5, 0.95, 0.99)
 _BUCKET = "width_bucket(at, %s::timestamptz[])"
 
 
@@ -28,20 +29,29 @@ class _Step:
 
 
 def read(
-    cursor: CursorWrapper, spans: Spans, bounds: Sequence[datetime], route: str | None
+    cursor: CursorWrapper,
+    spans: Spans,
+    bounds: Sequence[datetime],
+    route: str | None,
+    *,
+    has_quantiles: bool = False,
 ) -> Iterator[Bucket]:
-    """A bucket for each two bounds. Where one row fills it that row's own p95 and clients do."""
+    """A bucket for each two bounds.
+
+    Where one row fills it that row's own p95 and clients do, unless p50 and p99 are wanted besides.
+    """
     relation = rows.totals(spans) if route is None else rows.of_routes(spans, "route = %s", (route,))
     steps = _steps(cursor, relation, bounds)
     merged: dict[int, Merged] = {}
-    if any(step.row_count > 1 for step in steps.values()):
+    if has_quantiles or any(step.row_count > 1 for step in steps.values()):
         merged = merging.of_groups(cursor, relation, _BUCKET, [list(bounds[:-1])])
     for number, (start, end) in enumerate(pairwise(bounds), 1):
         step = steps.get(number, _Step(Counts(), 0, None, None))
-        p95, clients = step.p95, step.clients
+        p95, clients, p50, p99 = step.p95, step.clients, None, None
         if number in merged:
-            p95, clients = merged[number].p95, merged[number].distinct().estimate
-        yield bucket(spans.period, (start, end), step.counts, p95, clients)
+            p50, p95, p99 = merged[number].quantiles(RANKS)
+            clients = merged[number].distinct().estimate
+        yield bucket(spans.period, (start, end), step.counts, p95, clients, p50, p99)
 
 
 def _steps(cursor: CursorWrapper, relation: Relation, bounds: Sequence[datetime]) -> dict[int, _Step]:

@@ -16,10 +16,12 @@ def timeseries(
     *,
     route: str | None = None,
     method: str | None = None,
+    has_quantiles: bool = False,
     reader: str = NOBODY,
 ) -> TimeSeries:
     """Buckets of a minute, an hour or a day of the range's zone; of one route, or of all.
 
+    `has_quantiles` asks for p50 and p99 besides, which takes a merge of summaries for each bucket.
     Minutes, and all with a method, come from the events: as far as they are kept. Raises InvalidFilter
     (`step` for too many buckets), ReportTimedOut, CollectorRefused, django.db.Error.
     """
@@ -34,21 +36,22 @@ def timeseries(
         Question(
             "timeseries",
             wide,
-            lambda period: of_rollups(period, step, wanted_route),
+            lambda period: of_rollups(period, step, wanted_route, has_quantiles=has_quantiles),
             lambda period: legacy.timeseries(period, step, wanted_route),
         ),
         reader,
     )
 
 
-def of_rollups(period: Range, step: str, route: str | None) -> TimeSeries:
+def of_rollups(period: Range, step: str, route: str | None, *, has_quantiles: bool = False) -> TimeSeries:
     """Raises InvalidFilter, ReportTimedOut, django.db.Error; as the next one."""
     bounds = buckets.edges(period, step)
     has_days = step == "day" and buckets.is_of_whole_days(bounds)
     with reading() as cursor:
         found = spans.split(cursor, period) if has_days else spans.hourly(cursor, period)
-        series = tuple(stepped.read(cursor, found, bounds, route))
-    return TimeSeries(found.coverage, "queue", step, series, ("p95", "clients"))
+        series = tuple(stepped.read(cursor, found, bounds, route, has_quantiles=has_quantiles))
+    estimated = ("p50", "p95", "p99", "clients") if has_quantiles else ("p95", "clients")
+    return TimeSeries(found.coverage, "queue", step, series, estimated)
 
 
 def of_events(period: Range, step: str, route: str | None, method: str | None) -> TimeSeries:

@@ -189,6 +189,21 @@ def test_a_series_has_every_bucket_and_all_requests(
             assert bucket.p95 == pytest.approx(quantile(expected, 0.95), rel=1e-6)
 
 
+@pytest.mark.parametrize(("step", "period"), [("hour", Range(at(5), at(29))), ("day", ALL)])
+def test_a_series_has_more_percentiles_where_they_are_wanted(
+    rolled: list[TrafficEvent], step: str, period: Range
+) -> None:
+    plain, series = timeseries(period, step), timeseries(period, step, has_quantiles=True)
+    assert series.estimated == ("p50", "p95", "p99", "clients")
+    assert [each.p95 for each in series.buckets] == pytest.approx([each.p95 for each in plain.buckets])
+    assert [each.clients for each in series.buckets] == [each.clients for each in plain.buckets]
+    for bucket, without in zip(series.buckets, plain.buckets, strict=True):
+        expected = within(rolled, Range(bucket.start, bucket.end))
+        exact = [quantile(expected, rank) for rank in (0.5, 0.99)] if expected else [None, None]
+        assert [bucket.p50, bucket.p99] == pytest.approx(exact, rel=1e-6)
+        assert (without.p50, without.p99) == (None, None)
+
+
 def test_days_of_a_zone_begin_at_its_midnights_and_half_hours_are_rounded_back(store: None) -> None:
     def starts(zone: str) -> list[datetime]:
         return [found.start for found in timeseries(Range(at(0), at(48), zone), "day").buckets]
@@ -212,11 +227,8 @@ def test_minutes_come_from_the_events(events: list[TrafficEvent]) -> None:
     assert sum(found.requests for found in series.buckets) == len(expected)
     busy = next(found for found in series.buckets if found.requests)
     inside = within(events, Range(busy.start, busy.end))
-    assert (busy.requests, busy.clients, busy.p95) == (
-        len(inside),
-        clients(inside),
-        quantile(inside, 0.95),
-    )
+    assert (busy.requests, busy.clients) == (len(inside), clients(inside))
+    assert (busy.p50, busy.p95, busy.p99) == tuple(quantile(inside, rank) for rank in (0.5, 0.95, 0.99))
 
 
 def test_a_series_of_one_route_and_of_one_method(events: list[TrafficEvent]) -> None:

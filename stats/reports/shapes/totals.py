@@ -39,6 +39,8 @@ class Bucket:
     maximum: float | None
     p95: float | None
     clients: int | None  # distinct
+    p50: float | None = None  # as the next one: where it was asked for, or all is exact
+    p99: float | None = None
 
 
 @dataclass(frozen=True)
