@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.db import Error
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.http import urlencode
 
 from gateway.admin import text
 from gateway.conf import conf
-from legacy_collector.database import CollectorRefused
 from stats import read_from, reports
+from stats.admin import viewing
 from stats.dashboard import numbers
 from stats.dashboard.cards import Card, cards
 from stats.dashboard.charts import Chart, clients, requests, response_times
-from stats.dashboard.choice import RANGES, SORTS, Choice
+from stats.dashboard.choice import SORTS, Choice
 from stats.dashboard.heat import Row, heat, is_shown
-from stats.dashboard.strip import Sign, strip
-from stats.errors import one_line
-from stats.reports import InvalidFilter, Range, ReportTimedOut
+from stats.dashboard.strip import strip
+from stats.reports import Range
 from stats.reports.shapes import Overview, RouteRow, Routes, TimeSeries, TopValues
 
-logger = logging.getLogger(__name__)
-
-ZONE_COOKIE = "tallygate_zone"  # the page's script says which zone the viewer's clock has
 ROUTES = 15
 VALUES = 5
 KINDS = {"client": "Clients", "user_agent": "User agents", "method": "Methods", "country": "Countries"}
-
-FAILURES = (Error, OSError, ReportTimedOut, CollectorRefused)
 
 
 @dataclass(frozen=True)
@@ -54,40 +44,19 @@ def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
     """For unfold's DASHBOARD_CALLBACK. Never raises: what can't be read is said on the page."""
     if not request.user.has_perm("stats.view_pathstatshourly"):
         return found
-    choice = Choice.of(request.GET, _zone(request))
-    problem, traffic = "", None
-    try:
-        traffic = _traffic(choice, choice.period(), read_from.of_user(request.user.get_username()))
-    except InvalidFilter as error:
-        problem = str(error)
-    except FAILURES as error:
-        logger.warning("Dashboard: %s", one_line(error))
-        problem = "The statistics can't be read at the moment."
+    choice = viewing.choice_of(request)
+    reader = read_from.of_user(request.user.get_username())
+    traffic, problem = viewing.read(lambda: _traffic(choice, choice.period(), reader))
     return {
         **found,
+        **viewing.controls(choice),
         "title": "Traffic",
-        "choice": choice,
-        "ranges": [(name, title, choice.url(last=name, start="", end="")) for name, title in RANGES.items()],
         "sorts": [(name, title, choice.url(sort=name)) for name, title in SORTS.items()],
-        "comparing": choice.url(is_compared=not choice.is_compared),
         "problem": problem,
         "traffic": traffic,
-        "signs": _signs(request),
+        "signs": strip() if request.user.has_perm("stats.view_consumerheartbeat") else [],
         "test_url": request.build_absolute_uri("/api/test") if conf.test_endpoint else "",
     }
-
-
-def _signs(request: HttpRequest) -> list[Sign]:
-    return strip() if request.user.has_perm("stats.view_consumerheartbeat") else []
-
-
-def _zone(request: HttpRequest) -> str:
-    zone = request.COOKIES.get(ZONE_COOKIE, "UTC")
-    try:
-        ZoneInfo(zone)
-    except (ValueError, OSError, KeyError):
-        return "UTC"
-    return zone
 
 
 def _traffic(choice: Choice, period: Range, reader: str) -> Traffic:
@@ -100,7 +69,7 @@ def _traffic(choice: Choice, period: Range, reader: str) -> Traffic:
         cards=cards(overview, choice.is_compared),
         charts=[requests(series), response_times(series), clients(series)],
         routes=found,
-        rows=[_row(row, most) for row in found.rows],
+        rows=[_row(choice, row, most) for row in found.rows],
         values=[_values(reports.top_values(kind, period, limit=VALUES)) for kind in KINDS],
         heat=_heat(series, period, reader),
     )
@@ -112,12 +81,11 @@ def _heat(series: TimeSeries, period: Range, reader: str) -> list[Row]:
     return heat(series if series.step == "hour" else reports.timeseries(period, "hour", reader=reader))
 
 
-def _row(row: RouteRow, most: int) -> dict[str, Any]:
+def _row(choice: Choice, row: RouteRow, most: int) -> dict[str, Any]:
     figures = row.figures
-    hourly = reverse("admin:stats_pathstatshourly_changelist")
     return {
         "route": text.one_line(row.route),
-        "link": f"{hourly}?{urlencode({'q': row.route})}",
+        "link": reverse("admin:stats_route") + choice.url(route=row.route, search="", sort=Choice.sort),
         "requests": numbers.count(figures.requests),
         "width": round(100 * figures.requests / most) if most else 0,
         "errors": numbers.share(figures.error_rate) if figures.errors else "0",

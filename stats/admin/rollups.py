@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -14,7 +16,7 @@ from unfold.decorators import display
 from gateway.admin import search, text
 from gateway.admin.readonly import ReadOnlyAdmin
 from gateway.admin.search import Period
-from stats.admin import collector_instead
+from stats.admin import collector_instead, route_page
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
 
 if TYPE_CHECKING:
@@ -142,6 +144,10 @@ class PathStatsHourlyAdmin(RollupAdmin):
         ("/api/users", "Routes that begin so; also after a time."),
     )
     empty_text = "No hour has been counted yet. The first request through the gateway begins one."
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(route_page.view, self.admin_site))
+        return [path("route/", view, name="stats_route"), *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stats.dashboard import numbers
-from stats.reports.shapes import Distinct, Figures, Overview, Quantile
+from stats.reports.shapes import Distinct, Figures, Overview, Quantile, RouteReport
 
 STEADY = 0.005  # a change that is none
 
@@ -23,7 +23,7 @@ class Card:
     before: str = ""
 
 
-def cards(found: Overview, is_compared: bool) -> list[Card]:
+def cards(found: Overview | RouteReport, is_compared: bool) -> list[Card]:
     """Requests, error rate, response times, clients, bytes."""
     return list(_cards(found.current, found.previous if is_compared else None))
 

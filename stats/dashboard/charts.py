@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stats.reports.shapes import Bucket, StatusClasses, TimeSeries
+from stats.dashboard import numbers
+from stats.reports.shapes import Bin, Bucket, StatusClasses, TimeSeries
 
 # Distinct in light and in dark, and for those who see no red or green: also named in the legend.
 CLASSES: tuple[tuple[str, str, Callable[[StatusClasses], int]], ...] = (
@@ -75,6 +76,16 @@ def clients(series: TimeSeries) -> Chart:
     return _chart("Clients", "line", series, datasets, summary)
 
 
+def histogram(bins: Sequence[Bin]) -> Chart:
+    """How long requests took, in percent of them."""
+    labels = [f"{numbers.milliseconds(one.low)} to {numbers.milliseconds(one.high)}" for one in bins]
+    most = max(bins, key=lambda one: one.share, default=None)
+    summary = "No response times" if most is None else f"most took {labels[bins.index(most)]}"
+    shares = [round(100 * one.share, 2) for one in bins]
+    bars = {"label": "% of the requests", "backgroundColor": LINES[0], "data": shares}
+    return _drawn("How long requests took, % of them", "bar", labels, [bars], summary, is_stacked=False)
+
+
 def _bars(label: str, colour: str, values: Sequence[int]) -> dict[str, Any]:
     return {"label": label, "backgroundColor": colour, "data": list(values), "stack": "requests"}
 
@@ -102,6 +113,18 @@ def _chart(
     is_stacked: bool = False,
 ) -> Chart:
     labels = [_label(bucket, series.step) for bucket in series.buckets]
+    return _drawn(title, kind, labels, datasets, summary, is_stacked=is_stacked)
+
+
+def _drawn(
+    title: str,
+    kind: str,
+    labels: list[str],
+    datasets: list[dict[str, Any]],
+    summary: str,
+    *,
+    is_stacked: bool,
+) -> Chart:
     ticks = {"color": GREY, "maxRotation": 0, "autoSkip": True, "autoSkipPadding": 16}
     options = {
         "animation": False,

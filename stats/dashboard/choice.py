@@ -27,6 +27,7 @@ class Choice:
     search: str = ""
     is_compared: bool = True
     zone: str = "UTC"
+    route: str = ""  # of the page of one route
 
     @classmethod
     def of(cls, given: Mapping[str, str], zone: str) -> Choice:
@@ -42,6 +43,7 @@ class Choice:
             search=given.get("search", "").strip()[:MAX_ROUTE].replace("\0", ""),
             is_compared=given.get("compare") != "0",
             zone=zone,
+            route=given.get("route", "")[:MAX_ROUTE].replace("\0", ""),
         )
 
     @property
@@ -65,7 +67,7 @@ class Choice:
     def url(self, **changes: object) -> str:
         """The address of this choice but for the changes."""
         wanted = replace(self, **changes)  # type: ignore[arg-type]
-        parts: dict[str, str] = {}
+        parts = {"route": wanted.route} if wanted.route else {}
         if wanted.is_custom:
             parts |= {"start": wanted.start, "end": wanted.end}
         elif wanted.last != Choice.last:

@@ -6,6 +6,7 @@
     timeseries(period, "hour", route=None)        # minute (from the events), hour, day
     routes(period, sort="p95", search="/api", status_class="5xx", limit=20, offset=0)
     route("/api/items/{id}", period)
+    notable("/api/items/{id}", period)            # its slowest events and its errors
     top_values("user_agent", period, limit=10)    # client, user_agent, country, method, status
     events(period, route=None, path_prefix="", status_class=None, method=None, client=None,
            cursor=None, limit=50)
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from stats.reports.errors import InvalidFilter, ReportTimedOut
 from stats.reports.events import events
+from stats.reports.notable import notable
 from stats.reports.overview import overview
 from stats.reports.period import Range
 from stats.reports.route import route
@@ -34,6 +36,7 @@ __all__ = [
     "Range",
     "ReportTimedOut",
     "events",
+    "notable",
     "overview",
     "route",
     "routes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from stats.read_from import NOBODY
 from stats.reports import buckets, filters, from_events, legacy, merging, rows, spans
 from stats.reports.answering import Question, answer
 from stats.reports.buckets import MAX_BUCKETS
+from stats.reports.distribution import distribution
 from stats.reports.errors import InvalidFilter, ReportTimedOut
-from stats.reports.figures import Merged, figures
+from stats.reports.figures import Counts, Merged, figures
 from stats.reports.kinds import kind_of
 from stats.reports.period import Range
 from stats.reports.reading import reading
@@ -44,11 +46,18 @@ class Mix(NamedTuple):
     oldest: datetime | None
 
 
-def route(name: str, period: Range, *, step: str | None = None, reader: str = NOBODY) -> RouteReport:
+def route(
+    name: str,
+    period: Range,
+    *,
+    step: str | None = None,
+    has_quantiles: bool = False,
+    reader: str = NOBODY,
+) -> RouteReport:
     """Figures, series and mix of one route; zeros for one without requests in the range.
 
-    Without a step: hours for up to three days, else days. Raises InvalidFilter, ReportTimedOut,
-    CollectorRefused, django.db.Error.
+    Without a step: hours for up to three days, else days. `has_quantiles` as in `timeseries`. Raises
+    InvalidFilter, ReportTimedOut, CollectorRefused, django.db.Error.
     """
     filters.route(name)
     wide = period.outward()
@@ -61,7 +70,7 @@ def route(name: str, period: Range, *, step: str | None = None, reader: str = NO
         Question(
             "route",
             wide,
-            lambda range_: _of_queue(name, range_, chosen, minutes),
+            lambda range_: _of_queue(name, range_, chosen, minutes, has_quantiles),
             lambda range_: _of_collector(name, range_, chosen, minutes),
         ),
         reader,
@@ -72,13 +81,18 @@ def _step_for(period: Range) -> str:
     return "hour" if period.length <= HOURS_UP_TO else "day"
 
 
-def _of_queue(name: str, period: Range, step: str, minutes: Range) -> RouteReport:
+def _of_queue(name: str, period: Range, step: str, minutes: Range, has_quantiles: bool) -> RouteReport:
     with reading() as cursor:  # joined by the series, so that all are of one moment
-        covered, current = _of_rollups(cursor, period, name)
-        _, before = _of_rollups(cursor, period.previous(), name)
+        covered, counted, merged = _of_rollups(cursor, period, name)
+        _, counted_before, merged_before = _of_rollups(cursor, period.previous(), name)
         mix = _mix(cursor, period, name)
-        series = of_events(minutes, step, name, None) if step == "minute" else of_rollups(period, step, name)
-    return _report(name, "queue", covered, current, before, series, mix)
+        if step == "minute":
+            series = of_events(minutes, step, name, None)
+        else:
+            series = of_rollups(period, step, name, has_quantiles=has_quantiles)
+    current, before = figures(counted, merged), figures(counted_before, merged_before)
+    report = _report(name, "queue", covered, current, before, series, mix)
+    return replace(report, distribution=distribution(merged.latency))
 
 
 def _of_collector(name: str, period: Range, step: str, minutes: Range) -> RouteReport:
@@ -121,11 +135,11 @@ def _report(
     )
 
 
-def _of_rollups(cursor: CursorWrapper, period: Range, name: str) -> tuple[Coverage, Figures]:
+def _of_rollups(cursor: CursorWrapper, period: Range, name: str) -> tuple[Coverage, Counts, Merged]:
     found = spans.split(cursor, period)
     relation = rows.of_named_routes(found, [name])
     merged = merging.of_groups(cursor, relation, merging.ROUTE)
-    return found.coverage, figures(rows.counts(cursor, relation), merged.get(name, Merged()))
+    return found.coverage, rows.counts(cursor, relation), merged.get(name, Merged())
 
 
 def _mix(cursor: CursorWrapper, period: Range, name: str) -> Mix:

@@ -64,3 +64,28 @@ def test_a_range_and_an_order_are_in_the_address(empty, make_event, visit):
     for viewport in (PHONE, DESKTOP):
         visit.page.set_viewport_size(viewport)
         assert visit.page.locator(".tg-table tbody tr").is_visible()
+
+
+def test_it_says_when_what_it_shows_is_stale(empty, make_event, visit):
+    traffic(make_event)
+    visit.go("/admin/")
+    visit.page.context.set_offline(True)
+    visit.page.wait_for_selector("[data-state=stale]", timeout=10_000)
+    assert "Stale since" in visit.page.locator(".tg-live").inner_text()
+    visit.page.context.set_offline(False)
+    visit.page.wait_for_selector("[data-state=live]", timeout=10_000)
+    # The failed look is what was wanted.
+    visit.complaints[:] = [one for one in visit.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
+
+
+def test_a_route_has_a_page_of_its_own(empty, make_event, visit, tmp_path):
+    events = traffic(make_event)
+    visit.go("/admin/?last=7d")
+    photograph(visit, tmp_path, "dashboard-week")
+    visit.page.click("text=/api/orders")
+    visit.page.wait_for_url("**/route/?route=%2Fapi%2Forders&last=7d")
+    visit.page.wait_for_load_state("networkidle")
+    assert requests_shown(visit) == str(sum(event.route == "/api/orders" for event in events))
+    photograph(visit, tmp_path, "route")
+    visit.page.locator(".tg-table tbody a").first.click()
+    visit.page.wait_for_url("**/admin/stats/event/*/change/")

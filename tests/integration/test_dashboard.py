@@ -200,3 +200,62 @@ def test_all_of_it_on_an_empty_database_is_known(store: None) -> None:
     assert states["Consumer"] == "warning"
     assert states["Verification"] == "unknown"
     assert set(states.values()) == {"good", "warning", "unknown"}
+
+
+# --- one route ---------------------------------------------------------------------------------------
+
+ROUTE = "/admin/stats/pathstatshourly/route/"
+
+
+def test_the_page_of_a_route_says_what_its_report_says(
+    events: list[TrafficEvent], admin_client: Client
+) -> None:
+    route = ROUTES[0]
+    text = admin_client.get(ROUTE, {"route": route}).content.decode()
+    mine = [event for event in events if event.route == route]
+    seen = plain(text)
+    assert f"Requests {len(mine)}" in seen
+    found = charts(text)
+    assert sum(sum(one["data"]) for one in found["Requests"]["datasets"]) == len(mine)
+    assert sum(found["How long requests took, % of them"]["datasets"][0]["data"]) == pytest.approx(
+        100, abs=0.1
+    )
+    newest_error = [event for event in mine if event.status >= 400][-1]
+    slowest = max(mine, key=lambda event: event.response_time)
+    for event in (newest_error, slowest):
+        assert f"/admin/stats/event/{event.idempotent_id}/change/" in text
+    assert f"Of the route's newest {len(mine)} events" in seen
+
+
+def test_a_click_on_a_route_keeps_the_range(events: list[TrafficEvent], admin_client: Client) -> None:
+    text = html.unescape(page(admin_client, "?last=7d&search=orders"))
+    link = next(found for found in re.findall(r'href="([^"]+)"', text) if found.startswith(ROUTE))
+    assert link == f"{ROUTE}?route=%2Fapi%2Forders&last=7d"
+    answer = html.unescape(admin_client.get(link).content.decode())
+    assert 'href="/admin/?last=7d"' in answer
+
+
+def test_a_route_that_nobody_asked_for_has_zeros(admin_client: Client) -> None:
+    assert "Requests 0" in plain(admin_client.get(ROUTE, {"route": "/nowhere"}).content.decode())
+    assert admin_client.get(ROUTE).status_code == 404
+
+
+def test_who_may_not_view_events_sees_none_of_them(events: list[TrafficEvent], store: None) -> None:
+    client = staff("view_pathstatshourly")
+    seen = plain(client.get(ROUTE, {"route": ROUTES[0]}).content.decode())
+    assert "Requests 30" in seen
+    assert "Slowest requests" not in seen
+
+
+def test_who_may_not_view_statistics_sees_no_route(events: list[TrafficEvent], store: None) -> None:
+    assert staff("view_event").get(ROUTE, {"route": ROUTES[0]}).status_code == 403
+
+
+def test_a_hostile_route_is_no_markup(make_event: Callable[..., TrafficEvent], admin_client: Client) -> None:
+    now = int(time.time() * 1000)
+    fields = {"route": SCRIPT, "path": SCRIPT, "timestamp": now, "status": 500}
+    queue.send([encode(make_event(**fields))])
+    drain()
+    text = admin_client.get(ROUTE, {"route": SCRIPT}).content.decode()
+    assert SCRIPT not in text
+    assert html.escape(SCRIPT) in text

@@ -1,7 +1,7 @@
 """What the reports answer. Times are aware, in the zone that was asked for; durations are milliseconds."""
 
 from stats.estimators import Distinct
-from stats.reports.shapes.events import Event, EventsPage
+from stats.reports.shapes.events import Event, EventsPage, Notable
 from stats.reports.shapes.figures import (
     Coverage,
     DataSource,
@@ -14,6 +14,7 @@ from stats.reports.shapes.routes import MixEntry, RouteKind, RouteReport, RouteR
 from stats.reports.shapes.totals import Bucket, Overview, TimeSeries, TopValue, TopValues
 
 __all__ = [
+    "Bin",
     "Bucket",
     "Coverage",
     "DataSource",
@@ -23,6 +24,7 @@ __all__ = [
     "EventsPage",
     "Figures",
     "MixEntry",
+    "Notable",
     "Overview",
     "Quantile",
     "RouteKind",

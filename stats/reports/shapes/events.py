@@ -39,3 +39,12 @@ class EventsPage:
     data_source: DataSource
     events: tuple[Event, ...]
     next_cursor: str | None  # the id to go on after; None: the end of the range was reached
+
+
+@dataclass(frozen=True)
+class Notable:
+    """Of the newest `looked_at` events of a route: the slowest first, and the errors, newest first."""
+
+    slowest: tuple[Event, ...]
+    errors: tuple[Event, ...]
+    looked_at: int

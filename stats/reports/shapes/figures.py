@@ -61,6 +61,15 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Requests that took from `low` to `high` ms, as a share of all; an estimate where the quantiles are."""
+
+    low: float
+    high: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Coverage:
     """Which time the figures are really about.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from stats.reports.shapes.figures import Coverage, DataSource, DataSourceReason, Figures
+from stats.reports.shapes.figures import Bin, Coverage, DataSource, DataSourceReason, Figures
 from stats.reports.shapes.totals import TimeSeries
 
 RouteKind = Literal["route", "other", "not_found"]
@@ -65,6 +65,7 @@ class RouteReport:
     mix_of: int
     mix_reaches_back_to: datetime | None  # time of the oldest of those events; None without any
     data_source_reason: DataSourceReason = "chosen"
+    distribution: tuple[Bin, ...] = ()  # of the response times; none where they are not known
 
     @property
     def is_empty(self) -> bool:
