@@ -16,6 +16,7 @@ from stats.models.rollups import (
     TotalsHourly,
 )
 from stats.models.verification import VerificationReport
+from stats.models.worker import WorkerStart
 
 __all__ = [
     "ApiToken",
@@ -34,4 +35,5 @@ __all__ = [
     "TotalsHourly",
     "TrafficDay",
     "VerificationReport",
+    "WorkerStart",
 ]

@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, timings, and what django-q2 keeps of its tasks.
+"""Rows that are deleted by their age: dead letters, timings, starts, and what django-q2 keeps of its tasks.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -14,10 +14,12 @@ from django_q.models import Task
 
 from gateway.conf import conf
 from gateway.models import Timing
+from stats.models import WorkerStart
 
 logger = logging.getLogger(__name__)
 
 TIMING_DAYS = 30
+START_DAYS = 90
 SLICE = 1_000  # rows a transaction deletes
 Rows = tuple[str, str, datetime]  # table, condition, and the time in it
 
@@ -41,6 +43,10 @@ def tasks(now: datetime) -> Rows:
 
 def timings(now: datetime) -> Rows:
     return Timing._meta.db_table, "hour < %s", now - timedelta(days=TIMING_DAYS)
+
+
+def worker_starts(now: datetime) -> Rows:
+    return WorkerStart._meta.db_table, "started_at < %s", now - timedelta(days=START_DAYS)
 
 
 def count(rows: Rows | None) -> int:
