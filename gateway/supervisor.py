@@ -21,6 +21,7 @@ from typing import Protocol
 
 from gateway import priority
 from gateway.processes import Doze, adopt_orphans, children, die_with_parent, reap_orphans, signal_group
+from gateway.starts import Cause, Start
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Service:
     next_start: float = field(default=0.0, init=False)
     backoff: float = field(default=FIRST_BACKOFF, init=False)
     failures: int = field(default=0, init=False)
+    why: Start = field(default=Start(), init=False)  # of the next start, or of the last one while it runs
 
     @property
     def is_starting(self) -> bool:
@@ -79,6 +81,7 @@ class Service:
         self.guard = subprocess.Popen(  # noqa: S603 - our own module
             command,
             cwd=Path(__file__).resolve().parent.parent,
+            env={**os.environ, **self.why.told()},
             stdin=subprocess.DEVNULL,
             # Ctrl-C in the terminal is for the supervisor, which ends the services in order.
             start_new_session=True,
@@ -97,11 +100,13 @@ class Service:
                 self.start()
         elif (status := self.guard.poll()) is not None:
             self.guard = None
+            self.why = Start(Cause.ENDED, f"{self.name} ended with {status}")
             self._put_off(f"ended with {status}")
         elif self.watch is not None and (problem := self.watch.problem()):
             logger.error("%s is ended: %s", self.name, problem)
             # In haste: what hangs does not listen, and a worker may die at any point without harm.
             self.stop(lambda: True)
+            self.why = Start(Cause.RESTARTED, problem)
             self._put_off("was ended")
 
     def _put_off(self, what: str) -> None:

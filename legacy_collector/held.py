@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Count, F, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import TruncHour
 
 from gateway.idempotency import id_prefix
 from legacy_collector.database import reading
@@ -95,18 +95,19 @@ def fallen_back_between(since: datetime, until: datetime) -> list[str]:
         return list(found.order_by().values_list("pk", flat=True))
 
 
-def fallen_back_by_day(since: datetime) -> list[tuple[date, int]]:
-    """Events that the queue refused from then on, by the day (UTC) they were collected.
+def fallen_back_by_hour(since: datetime) -> list[tuple[datetime, int, int]]:
+    """Events that the queue refused from then on, by the hour (UTC) they were collected in.
 
-    Raises CollectorRefused.
+    How many, and how many of them wait to be replayed. Raises CollectorRefused.
     """
     with reading() as connection:
         rows = CollectedEvent.objects.using(connection.alias).alias(
             refused=F("reasons").bitand(Reason.FALLBACK.value)
         )
         found = rows.filter(collected_at__gte=since, refused__gt=0)
-        days = found.annotate(day=TruncDate("collected_at", tzinfo=UTC)).values_list("day")
-        return list(days.annotate(Count("pk")).order_by("day"))
+        hours = found.annotate(collected_in=TruncHour("collected_at", tzinfo=UTC)).values_list("collected_in")
+        waiting = Count("pk", filter=Q(replay_pending=True))
+        return list(hours.annotate(Count("pk"), waiting=waiting).order_by("collected_in"))
 
 
 def totals(since: datetime, until: datetime) -> dict[datetime, int]:

@@ -17,11 +17,12 @@ class StatsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from stats import bell, refresher
+        from stats import bell, refresher, worker_starts
         from stats.schedule import create_schedules
 
         bell.install()
         refresher.install()
+        worker_starts.install()
         post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")
         if sys.argv[1:2] == ["qcluster"]:
             _load_before_forks()

@@ -21,8 +21,8 @@ KINDS = {"legacy": "warning", "dual": "info", "sample": "info", "queue": "succes
 class ModeChangeAdmin(ReadOnlyAdmin):
     """Who counts requests, and since when; the first row is in force."""
 
-    list_display = ("mode_shown", "share", "since", "who", "why")
-    list_display_links = ("since",)
+    # The link first: on a phone, unfold takes a first column without one for its checkbox.
+    list_display = ("since", "mode_shown", "share", "who", "why")
     keeps_history = True
     empty_text = (
         "Nobody has chosen a mode: STATS_MODE is in force. The button above puts another one into force, in"

@@ -27,6 +27,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("Queued batches", "inbox", "gateway.queuedbatch"),
             ("Dead letters", "report", "stats.deadletter"),
             ("Consumer", "monitor_heart", "stats.consumerheartbeat"),
+            ("Worker starts", "restart_alt", "stats.workerstart"),
         ),
     ),
     (

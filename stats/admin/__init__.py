@@ -10,4 +10,5 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     rollups,
     tokens,
     verification,
+    worker_starts,
 )

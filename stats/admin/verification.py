@@ -35,12 +35,12 @@ class VerificationReportAdmin(ReadOnlyAdmin):
     list_deferred: ClassVar = ("details",)
     fields = (
         "verdict_shown",
+        "findings",
         "begin",
         "end",
         "error_shown",
         "compared_shown",
         "made",
-        "findings",
         "routes",
         "hours",
         "missing_in_queue",
@@ -129,8 +129,8 @@ class VerificationReportAdmin(ReadOnlyAdmin):
     @display(description="Hours")
     def hours(self, row: VerificationReport) -> str:
         titles = (
-            *("Hour (UTC)", "Mode", "Compared by", "Queue path", "Collector"),
-            *("Missing in queue path", "Missing in collector", "Error", "Verdict"),
+            *("Hour (UTC)", "Mode", "Verdict", "Error", "Queue path", "Collector"),
+            *("Missing in queue path", "Missing in collector", "Compared by"),
         )
         return _table(titles, [_hour(found) for found in _part(row, "hours")], "No hour could be compared.")
 
@@ -187,10 +187,10 @@ def _hour(row: Hour) -> list[object]:
     return [
         text.hour(row.hour),
         row.mode,
-        row.basis.value,
-        *(f"{number:,}" for number in numbers),
-        f"{row.error:.3%}",
         text.label(row.verdict.value, KINDS[row.verdict.value]),
+        f"{row.error:.3%}",
+        *(f"{number:,}" for number in numbers),
+        row.basis.value,
     ]
 
 

@@ -17,6 +17,7 @@ from stats.models.rollups import (
     TotalsHourly,
 )
 from stats.models.verification import VerificationReport
+from stats.models.worker import WorkerStart
 
 __all__ = [
     "ApiToken",
@@ -37,4 +38,5 @@ __all__ = [
     "TotalsHourly",
     "TrafficDay",
     "VerificationReport",
+    "WorkerStart",
 ]

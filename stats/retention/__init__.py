@@ -5,7 +5,7 @@ waiting    days for which events still wait somewhere
 archiving  days that are over into the archive
 dropping   a day's partition out of the event table: sealed and detached at once, dropped after it
 hours      hourly statistics of days whose daily ones hold it all
-rows       dead letters and django-q2's tasks
+rows       dead letters, timings, starts and django-q2's tasks
 files      the archive itself
 run        all of it, once
 """

@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, timings, compared answers, django-q2's records of tasks.
+"""Rows that are deleted by their age: dead letters, timings, starts, compared answers, django-q2's tasks.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -14,12 +14,13 @@ from django_q.models import Task
 
 from gateway.conf import conf
 from gateway.models import Timing
-from stats.models import ReadComparison
+from stats.models import ReadComparison, WorkerStart
 
 logger = logging.getLogger(__name__)
 
 TIMING_DAYS = 30
 COMPARISON_DAYS = 30
+START_DAYS = 90
 SLICE = 1_000  # rows a transaction deletes
 Rows = tuple[str, str, datetime]  # table, condition, and the time in it
 
@@ -47,6 +48,10 @@ def timings(now: datetime) -> Rows:
 
 def comparisons(now: datetime) -> Rows:
     return ReadComparison._meta.db_table, "made_at < %s", now - timedelta(days=COMPARISON_DAYS)
+
+
+def worker_starts(now: datetime) -> Rows:
+    return WorkerStart._meta.db_table, "started_at < %s", now - timedelta(days=START_DAYS)
 
 
 def count(rows: Rows | None) -> int:

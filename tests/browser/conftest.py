@@ -96,3 +96,16 @@ def visit(live_server: Any, page: Page, playwright: Playwright) -> Iterator[Visi
     page.wait_for_url("**/admin/")
     yield visit
     assert visit.complaints == []
+
+
+def photograph(visit: Visit, folder: Path, name: str) -> None:
+    """Both widths; the page itself must fit either (a wide table may scroll inside it)."""
+    for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+        visit.page.set_viewport_size(viewport)
+        visit.page.wait_for_timeout(150)
+        visit.page.screenshot(path=folder / f"{name}-{size}.png")
+        overflow = visit.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0, f"{name} is {overflow} px too wide for {size}"
+    visit.page.set_viewport_size(DESKTOP)

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from gateway.models import QueuedBatch
 from stats.models import DeadLetter
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import photograph
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,6 +19,7 @@ LISTS = (
     "stats_pathstatshourly",
     "stats_deadletter",
     "stats_consumerheartbeat",
+    "stats_workerstart",
     "gateway_queuedbatch",
     "legacy_collector_collectedevent",
     "legacy_collector_collectedhourly",
@@ -29,19 +30,6 @@ LISTS = (
     "auth_user",
     "auth_group",
 )
-
-
-def photograph(visit, tmp_path, name):
-    """Both widths; the page itself must fit either (a wide table may scroll inside it)."""
-    for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
-        visit.page.set_viewport_size(viewport)
-        visit.page.wait_for_timeout(150)
-        visit.page.screenshot(path=tmp_path / f"{name}-{size}.png")
-        overflow = visit.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, f"{name} is {overflow} px too wide for {size}"
-    visit.page.set_viewport_size(DESKTOP)
 
 
 def test_every_list_and_one_detail_page_of_each(filled, visit, tmp_path):

@@ -9,7 +9,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from gateway.models import QueuedBatch
 from legacy_collector.models import CollectedEvent, CollectedHourly
-from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly
+from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly, WorkerStart
 
 READ_ONLY = [
     Event,
@@ -17,6 +17,7 @@ READ_ONLY = [
     QueuedBatch,
     DeadLetter,
     ConsumerHeartbeat,
+    WorkerStart,
     CollectedEvent,
     CollectedHourly,
     OrmQ,

@@ -14,7 +14,7 @@ from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.collector import collect
 from stats import daily
 from stats.consumer import drain
-from stats.models import ArchivedFile, DeadLetter, TrafficDay
+from stats.models import ArchivedFile, DeadLetter, TrafficDay, WorkerStart
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -85,6 +85,7 @@ def fill() -> None:
     collect([event(number) for number in range(1, 41)], {"dual"}, replay=False)
     collect([event(number) for number in range(30, 61)], {"fallback"}, replay=True)
     collect([hostile()], {"fallback", "sample"}, replay=True)
+    _fill_starts()
     _fill_queue()
     _fill_task_queue()
 
@@ -104,6 +105,16 @@ def _poison() -> list[str]:
         ],
         *[f'[{{"idempotent_id": "{START + number}-0000abcd", "v": 1}}]' for number in range(30)],
     ]
+
+
+def _fill_starts() -> None:
+    for cause, reason in (
+        ("started", ""),
+        ("restarted by the supervisor", "the consumer shows no sign of life for 32 s, while work is due"),
+        ("unexpected end", SCRIPT),
+        ("recycled", ""),
+    ):
+        WorkerStart.objects.create(host="web-1.example.org", pid=4711, cause=cause, reason=reason)
 
 
 def _fill_queue() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -17,9 +18,11 @@ from django.core.management.base import CommandError
 from gateway import modes, queue
 from gateway.events import TrafficEvent, encode
 from gateway.models import FallbackDrill
+from gateway.starts import Cause
 from legacy_collector.collector import collect
 from stats.consumer import drain
-from stats.models import DeadLetter, VerificationReport
+from stats.models import DeadLetter, VerificationReport, WorkerStart
+from stats.phase_problems import RESTARTS
 from stats.phase_report import phase_report
 
 pytestmark = [
@@ -84,10 +87,52 @@ def test_it_has_the_three_parts_with_what_was_found(phase):
     assert f"| {yesterday} | 12 | 12 | 2.100% | does not hold | route /a: 12 in the queue path" in text
     assert f"| {midnight() - 2 * DAY:%Y-%m-%d} | 0 | - | - | not verified |  |" in text
     assert f"| {today} | dead letter | schema | 1 | redriven |" in text
-    assert f"| {today} | fallback | the queue refused | 3 |" in text
-    assert f"| {today} | drill | asked for | 7 | all counted |" in text
+    assert re.search(rf"\| {today} \d\d:00 \| fallback \| the queue refused \| 3 \| all replayed \|", text)
+    assert re.search(rf"\| {today} \d\d:\d\d:\d\d \| drill \| asked for \| 7 \| all counted \|", text)
     assert "| &lt;b>ann | dead letter" in text
     assert "Redriven." in text
+
+
+def started(when: datetime, cause: Cause, reason: str = "") -> None:
+    WorkerStart.objects.create(started_at=when, host="web-1", pid=4711, cause=cause.value, reason=reason)
+
+
+def test_each_restart_of_the_worker_is_a_problem_with_time_and_reason():
+    morning = midnight() - DAY + timedelta(hours=9, minutes=5)
+    started(morning, Cause.STARTED)
+    started(morning + timedelta(hours=1), Cause.ENDED, "task queue ended with 137")
+    started(morning + timedelta(hours=2), Cause.RESTARTED, "nobody answers the doorbell | or <b>so")
+    started(morning + timedelta(hours=3), Cause.RECYCLED)
+    started(midnight() - 2 * DAY, Cause.ENDED, "before the phase")
+    text = phase_report(1)
+
+    day, done = f"{morning:%Y-%m-%d}", "started again as process 4711 on web-1"
+    restarts = [line for line in text.splitlines() if "restart of the worker" in line]
+    assert restarts == [
+        f"| {day} 10:05:00 | restart of the worker | unexpected end: task queue ended with 137 | - | {done} |",
+        f"| {day} 11:05:00 | restart of the worker | restarted by the supervisor: nobody answers the doorbell"
+        f" \\| or &lt;b>so | - | {done} |",
+    ]
+    assert (
+        "Starts of the worker: 1 recycled, 1 restarted by the supervisor, 1 started, 1 unexpected end."
+        in text
+    )
+
+
+def test_of_a_worker_that_dies_all_the_time_the_newest_restarts_are_listed():
+    for number in range(RESTARTS + 5):
+        started(midnight() - timedelta(minutes=number + 1), Cause.ENDED, f"number {number}")
+    text = phase_report(1)
+
+    assert text.count("restart of the worker") == RESTARTS
+    assert "number 0 " in text
+    assert f"number {RESTARTS} " not in text
+    assert f"Of its restarts the newest {RESTARTS} are listed." in text
+
+
+def test_what_waits_for_its_replay_is_said(make_event: Callable[..., TrafficEvent]):
+    collect([make_event(), make_event()], {"fallback"}, replay=True)
+    assert "| 2 | 2 wait to be replayed |" in phase_report(1)
 
 
 def test_a_quiet_phase_says_so():

@@ -28,6 +28,7 @@ from stats.models import (
     TopValuesHourly,
     TotalsHourly,
     TrafficDay,
+    WorkerStart,
 )
 from stats.retention import apply, dropping, hours, rows, waiting
 from tests.integration.archive_days import (
@@ -471,6 +472,17 @@ def test_records_of_finished_tasks_go_after_a_week(store):
 
     assert apply().tasks == 1
     assert [task.id for task in Task.objects.all()] == ["new"]
+
+
+def test_starts_of_the_worker_go_after_three_months(store):
+    now = timezone.now()
+    for pid, days in ((1, 91), (2, 89)):
+        WorkerStart.objects.create(
+            started_at=now - timedelta(days=days), host="web-1", pid=pid, cause="started"
+        )
+
+    apply()
+    assert [start.pid for start in WorkerStart.objects.all()] == [2]
 
 
 # --- the archive itself ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import time
 import uuid
@@ -25,6 +26,11 @@ pytestmark = pytest.mark.slow
 LEADER, SENTINEL, WORKER, MONITOR, PUSHER = range(5)  # in the order in which they are started
 SECONDS = 30.0
 STALE_SECONDS = 6.0  # of `supervision_settings`
+# What the history of starts says of the next worker.
+WORKER_GONE = r"unexpected end: worker process VICTIM was gone after [\d,]+ tasks"
+SENTINEL_GONE = r"restarted by the supervisor: .*|unexpected end: task queue ended with \d+"
+LEADER_GONE = r"unexpected end: task queue ended with 137"
+STOPPED = r"restarted by the supervisor: a process of it is gone or stopped for \d+ s"
 
 
 @pytest.fixture(scope="module")
@@ -79,36 +85,69 @@ def test_requests_come_before_the_whole_cluster(server: Server) -> None:
     assert Path(f"/proc/{server.pids('gunicorn')[0]}/autogroup").read_text().endswith(" nice 0\n")
 
 
+def last_start(server: Server) -> int:
+    return int(server.rows("SELECT coalesce(max(id), 0) FROM stats_workerstart")[0][0])
+
+
+def starts_since(server: Server, last: int) -> list[tuple[str, str, int]]:
+    """Cause, reason and process of each start of the worker since then."""
+    sql = "SELECT cause, reason, pid FROM stats_workerstart WHERE id > %s ORDER BY id"
+    return [(cause, reason, pid) for cause, reason, pid in server.rows(sql, last)]
+
+
 @pytest.mark.parametrize(
-    ("member", "signum"),
+    ("member", "signum", "written"),
     [
-        pytest.param(WORKER, signal.SIGKILL, id="worker"),
-        pytest.param(WORKER, signal.SIGKILL, id="worker again"),
-        pytest.param(WORKER, signal.SIGKILL, id="worker a third time"),
-        pytest.param(PUSHER, signal.SIGKILL, id="pusher"),
-        pytest.param(SENTINEL, signal.SIGKILL, id="sentinel"),
-        pytest.param(LEADER, signal.SIGKILL, id="leader"),
-        pytest.param(WORKER, signal.SIGSTOP, id="worker stopped"),
+        pytest.param(WORKER, signal.SIGKILL, WORKER_GONE, id="worker"),
+        pytest.param(WORKER, signal.SIGKILL, WORKER_GONE, id="worker again"),
+        pytest.param(WORKER, signal.SIGKILL, WORKER_GONE, id="worker a third time"),
+        pytest.param(PUSHER, signal.SIGKILL, None, id="pusher"),
+        pytest.param(SENTINEL, signal.SIGKILL, SENTINEL_GONE, id="sentinel"),
+        pytest.param(LEADER, signal.SIGKILL, LEADER_GONE, id="leader"),
+        pytest.param(WORKER, signal.SIGSTOP, STOPPED, id="worker stopped"),
     ],
 )
 def test_a_process_of_the_cluster_dies_or_is_stopped(
-    server: Server, member: int, signum: signal.Signals, request: pytest.FixtureRequest
+    server: Server,
+    member: int,
+    signum: signal.Signals,
+    written: str | None,
+    request: pytest.FixtureRequest,
 ) -> None:
     victim = cluster(server)[member]
+    last = last_start(server)
     os.kill(victim, signum)
 
     path = "/api/test/" + request.node.callspec.id.replace(" ", "-")
     assert counted(server, path), server.output()[-3000:]
     assert wait_for(lambda: victim not in server.pids("qcluster"), SECONDS)
     assert wait_for(lambda: len(server.pids("qcluster")) == 5, SECONDS), server.pids("qcluster")
+    if written is None:
+        return
+    assert wait_for(lambda: starts_since(server, last), SECONDS)
+    cause, reason, pid = starts_since(server, last)[0]
+    assert re.fullmatch(written.replace("VICTIM", str(victim)), f"{cause}: {reason}")
+    assert pid != victim
+
+
+def test_the_report_of_the_phase_names_a_killed_worker(server: Server) -> None:
+    cluster(server)
+    done = server.manage("phase_report", "--days", "1")
+    assert done.returncode == 0, done.stderr
+    killed = WORKER_GONE.replace("VICTIM", r"\d+")
+    assert re.search(rf"\d\d:\d\d:\d\d \| restart of the worker \| {killed} \|", done.stdout), done.stdout
 
 
 def test_a_killed_monitor_does_not_leave_tasks_unacknowledged_for_ever(server: Server) -> None:
     before = cluster(server)
+    last = last_start(server)
     os.kill(before[MONITOR], signal.SIGKILL)
 
     assert wait_for(lambda: server.replaced(before, ("qcluster",)), SECONDS), server.output()[-3000:]
     assert "nobody acknowledges its task" in server.output()
+    assert wait_for(
+        lambda: any("nobody acknowledges" in reason for _, reason, _ in starts_since(server, last)), SECONDS
+    )
 
 
 def test_a_killed_guard_leaves_one_cluster(server: Server) -> None:
@@ -124,6 +163,7 @@ def test_a_killed_guard_leaves_one_cluster(server: Server) -> None:
 
 def test_a_cluster_that_started_while_postgresql_was_down_counts_afterwards(server: Server) -> None:
     before = cluster(server)
+    last = last_start(server)
     embedded_postgres.suspend(server.var_dir)
     try:
         os.kill(before[LEADER], signal.SIGKILL)
@@ -135,6 +175,9 @@ def test_a_cluster_that_started_while_postgresql_was_down_counts_afterwards(serv
         embedded_postgres.leave(server.var_dir)
 
     assert arrived(server, "/api/test/outage"), server.output()[-3000:]
+    # Written when PostgreSQL was back.
+    assert wait_for(lambda: starts_since(server, last), SECONDS), server.output()[-3000:]
+    assert starts_since(server, last)[0][:2] == ("unexpected end", "task queue ended with 137")
 
 
 class Raw:

@@ -1,0 +1,34 @@
+"""When the worker was started, and why."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from gateway.starts import Cause, Start
+
+
+class WorkerStart(models.Model):
+    """One start of a worker process. Written by it, never changed (`stats.worker_starts`)."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    host = models.TextField()
+    pid = models.IntegerField(help_text="The new process.")
+    cause = models.CharField(max_length=32, choices=[(cause.value, cause.value) for cause in Cause])
+    reason = models.TextField(blank=True, help_text="What was wrong with the one before.")
+
+    class Meta:
+        verbose_name = "worker start"
+        ordering = ["-id"]
+        indexes = [
+            # phase_report: those of its period; retention: the old ones.
+            models.Index(fields=["started_at"], name="workerstart_started_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.cause}"
+
+    @property
+    def why(self) -> str:
+        """Cause and reason, in one text."""
+        return str(Start(Cause(self.cause), self.reason))
