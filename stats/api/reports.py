@@ -21,7 +21,7 @@ router.add_decorator(within_deadline)
 
 COLUMNS = (
     *("start", "end", "requests", "errors", "error_rate", "response_bytes"),
-    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source"),
+    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source", "imported"),
 )
 VALUE_COLUMNS = ("value", "requests", "lower", "upper", "is_exact", "share")  # of `TopValue`
 Kind = Literal["client", "user_agent", "country", "method", "status"]
@@ -87,4 +87,5 @@ def _row(step: Bucket, series: TimeSeries) -> tuple[Any, ...]:
         *(step.mean, step.maximum, step.p95, step.clients),
         " ".join(series.estimated),
         series.data_source,
+        step.imported,
     )

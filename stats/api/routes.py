@@ -25,6 +25,7 @@ HEADER = (
     *("mean_ms", "minimum_ms", "maximum_ms"),
     *("p50_ms", "p90_ms", "p95_ms", "p99_ms", "quantiles_exact"),
     *("clients", "clients_lower", "clients_upper", "clients_exact"),
+    "imported",
 )
 
 
@@ -79,6 +80,7 @@ def _row(row: RouteRow) -> tuple[Any, ...]:
         *(one.value if one else None for one in quantiles),
         _are_exact(quantiles),
         *((clients.estimate, clients.lower, clients.upper, clients.is_exact) if clients else (None,) * 4),
+        found.imported,
     )
 
 

@@ -51,6 +51,7 @@ def bucket(
         maximum=counts.maximum,
         p95=p95 if counts.requests else None,
         clients=clients if counts.requests else 0,
+        imported=counts.imported,
     )
 
 

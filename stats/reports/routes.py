@@ -52,7 +52,7 @@ def routes(
                 )
             return legacy.routes(wide, page, search)
         counts, merged = _known(cursor, choice.spans, [ranked.route for ranked in found])
-    rows = (_row(ranked, counts[ranked.route], merged[ranked.route]) for ranked in found)
+    rows = (_row(ranked, counts[ranked.route], merged.get(ranked.route, Merged())) for ranked in found)
     is_estimated = sort in ranking.BOUNDS
     return page.of(rows, total, choice.spans.coverage, is_order_estimated=is_estimated)
 

@@ -34,6 +34,7 @@ class Bucket:
     maximum: float | None
     p95: float | None
     clients: int | None  # distinct
+    imported: int = 0  # requests of which nothing but `requests` and `errors` is known, as in `Figures`
 
 
 @dataclass(frozen=True)
