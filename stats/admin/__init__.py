@@ -5,6 +5,7 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     days,
     dead_letters,
     events,
+    imported,
     rollups,
     tokens,
     verification,
