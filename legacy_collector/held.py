@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum
 from django.db.models.functions import TruncHour
 
 from gateway.idempotency import id_prefix
@@ -126,6 +126,25 @@ def hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, dict[str
             found = list(rows.order_by("hour").values_list("hour", "route", "requests"))
         for hour, group in groupby(found, key=itemgetter(0)):
             yield hour, {route: requests for _, route, requests in group}
+        since = end
+
+
+def counted_span() -> tuple[datetime, datetime] | None:
+    """The first and the last hour that has counts; None without any. Raises CollectorRefused."""
+    with reading() as connection:
+        rows = CollectedHourly.objects.using(connection.alias)
+        found = rows.aggregate(first=Min("hour"), last=Max("hour"))
+    return (found["first"], found["last"]) if found["first"] else None
+
+
+def counted(since: datetime, until: datetime) -> Iterator[tuple[str, datetime, int, int]]:
+    """Route, hour, requests and errors of each count, oldest hour first. Raises CollectorRefused."""
+    while since < until:
+        end = min(since + DAY, until)
+        with reading() as connection:
+            rows = CollectedHourly.objects.using(connection.alias).filter(hour__gte=since, hour__lt=end)
+            found = list(rows.order_by("hour", "route").values_list("route", "hour", "requests", "errors"))
+        yield from found
         since = end
 
 

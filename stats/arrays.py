@@ -7,6 +7,7 @@ from typing import Any
 
 TYPES = {
     "route": "text",
+    "source": "text",
     "kind": "text",
     "summary": "bytea",
     "hour": "bigint",

@@ -19,6 +19,7 @@ from django.db import Error, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from gateway.conf import conf
+from stats import imported_hours
 from stats.errors import is_transient, one_line
 from stats.estimators import estimator
 from stats.estimators.top_values import TopValuesSummary
@@ -114,6 +115,8 @@ def _roll_up(day: date) -> Merged | None:
         _write(cursor, "totals", (), COLUMNS, day, (row[1:] for row in _merged(_TOTALS, bounds)))
         _write(cursor, "topvalues", ("kind",), ("requests", "summary"), day, _merged_top_values(bounds))
         if hours_dropped_at:
+            # No import can be under way that this snapshot does not see: it would pass this day over.
+            imported_hours.supersede(cursor, first, first + timedelta(days=1))
             for table in ("pathstats", "totals", "topvalues"):
                 sql = f"DELETE FROM stats_{table}hourly WHERE hour >= %(first)s AND hour < %(end)s"  # noqa: S608
                 cursor.execute(sql, bounds)

@@ -25,7 +25,7 @@ from stats.reports.shapes import Overview, Routes
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # of the payload; one of another version counts as missing
+VERSION = 2  # of the payload; one of another version counts as missing
 NAME = "last-24h"
 LAST = "24h"
 ROUTES = 100

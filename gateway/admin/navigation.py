@@ -17,6 +17,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("Events", "swap_vert", "stats.event"),
             ("Hourly statistics", "bar_chart", "stats.pathstatshourly"),
             ("Daily statistics", "calendar_month", "stats.pathstatsdaily"),
+            ("Imported hours", "history", "stats.importedhourly"),
             ("Days", "event_available", "stats.trafficday"),
             ("Archive", "archive", "stats.archivedfile"),
         ),

@@ -6,6 +6,7 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     days,
     dead_letters,
     events,
+    imported,
     read_path,
     rollups,
     tokens,

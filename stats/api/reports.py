@@ -22,7 +22,8 @@ router.add_decorator(within_deadline)
 
 COLUMNS = (
     *("start", "end", "requests", "errors", "error_rate", "response_bytes"),
-    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source", "p50_ms", "p99_ms"),
+    *("mean_ms", "maximum_ms", "p95_ms", "clients", "estimated", "data_source", "imported"),
+    *("p50_ms", "p99_ms"),
 )
 VALUE_COLUMNS = ("value", "requests", "lower", "upper", "is_exact", "share")  # of `TopValue`
 Kind = Literal["client", "user_agent", "country", "method", "status"]
@@ -94,5 +95,6 @@ def _row(step: Bucket, series: TimeSeries) -> tuple[Any, ...]:
         *(step.mean, step.maximum, step.p95, step.clients),
         " ".join(series.estimated),
         series.data_source,
+        step.imported,
         *(step.p50, step.p99),
     )

@@ -25,7 +25,7 @@ HEADER = (
     *("route", "kind", "matching", "requests", "errors", "error_rate", "response_bytes"),
     *("mean_ms", "minimum_ms", "maximum_ms"),
     *("p50_ms", "p90_ms", "p95_ms", "p99_ms", "quantiles_exact"),
-    *("clients", "clients_lower", "clients_upper", "clients_exact", "data_source"),
+    *("clients", "clients_lower", "clients_upper", "clients_exact", "imported", "data_source"),
 )
 
 
@@ -84,6 +84,7 @@ def _row(row: RouteRow) -> tuple[Any, ...]:
         *(one.value if one else None for one in quantiles),
         _are_exact(quantiles),
         *((clients.estimate, clients.lower, clients.upper, clients.is_exact) if clients else (None,) * 4),
+        found.imported,
     )
 
 

@@ -19,6 +19,7 @@ from gateway.accesslog.parse import read_lines
 STDIN = "-"
 _GZIP = b"\x1f\x8b"
 _BUFFER = 1 << 20  # bytes
+_PART = 1 << 16
 
 
 class Unreadable(OSError):
@@ -49,6 +50,14 @@ class OpenLog:
                 yield number, line
         except (OSError, EOFError, zlib.error) as error:
             raise Unreadable(f"{self.name}: after line {number}: {_reason(error)}") from None
+
+    def parts(self) -> Iterator[bytes]:
+        """All of it in pieces of some kB, for what does not go by lines. Raises Unreadable."""
+        try:
+            while part := self._plain.read(_PART):
+                yield part
+        except (OSError, EOFError, zlib.error) as error:
+            raise Unreadable(f"{self.name}: {_reason(error)}") from None
 
     def position(self) -> int:
         """Bytes of the file that have been read; compressed ones where it is compressed."""

@@ -1,10 +1,10 @@
-"""Arguments that are days, and what the archive's commands say when they are stopped."""
+"""Arguments that are days or moments, and what the archive's commands say when they are stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 
 from django.core.management.base import CommandError
 from django.db import Error
@@ -19,6 +19,12 @@ def parse_day(text: str, argument: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise CommandError(f"{argument}: {text!r} is no day such as 2026-11-20", returncode=2) from None
+
+
+def moment(value: str) -> datetime:
+    """2026-01-31, 2026-01-31T14:00; UTC where it says no offset. For argparse: raises ValueError."""
+    found = datetime.fromisoformat(value)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stats', '0007_verification'),
+        ('stats', '0008_read_path'),
     ]
 
     operations = [

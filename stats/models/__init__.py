@@ -4,6 +4,7 @@ from stats.models.consumer import ConsumerHeartbeat
 from stats.models.days import ArchivedFile, TrafficDay
 from stats.models.dead_letters import DeadLetter
 from stats.models.events import Event
+from stats.models.imported import ImportedHourly
 from stats.models.read_path import ReadChange, ReadComparison
 from stats.models.reading import ApiToken, Snapshot
 from stats.models.rollups import (
@@ -25,6 +26,7 @@ __all__ = [
     "ConsumerHeartbeat",
     "DeadLetter",
     "Event",
+    "ImportedHourly",
     "PathStatsDaily",
     "PathStatsHourly",
     "ReadChange",

@@ -55,6 +55,7 @@ def bucket(
         clients=clients if counts.requests else 0,
         p50=p50 if counts.requests else None,
         p99=p99 if counts.requests else None,
+        imported=counts.imported,
     )
 
 

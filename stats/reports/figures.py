@@ -18,7 +18,7 @@ _NO_STATUSES = StatusClasses(0, 0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums of rollup rows; of no rows, zeros."""
+    """Sums of rollup rows; of no rows, zeros. Of imported requests nothing but the first two is known."""
 
     requests: int = 0
     errors: int = 0
@@ -27,13 +27,18 @@ class Counts:
     time_sum: float | None = None  # ms, as the next two
     minimum: float | None = None
     maximum: float | None = None
+    imported: int = 0  # of the requests
 
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Counts:
-        """From the columns `rows.COUNTS`, all None where there was nothing to add up."""
+        """From the columns `rows.COUNTS`, all None where there was nothing to add up.
+
+        The last one may be missing: events are not imported.
+        """
         if not row[0]:
             return cls()
-        return cls(row[0], row[1], StatusClasses(*row[2:7]), *row[7:11])
+        statuses = None if row[2] is None else StatusClasses(*row[2:7])
+        return cls(row[0], row[1], statuses, *row[7:])
 
     @property
     def error_rate(self) -> float:
@@ -41,8 +46,8 @@ class Counts:
 
     @property
     def mean(self) -> float | None:
-        """Milliseconds."""
-        return None if self.time_sum is None else self.time_sum / self.requests
+        """Milliseconds, of the requests whose time is known."""
+        return None if self.time_sum is None else self.time_sum / (self.requests - self.imported)
 
 
 @dataclass
@@ -117,9 +122,19 @@ def figures(counts: Counts, merged: Merged) -> Figures:
         p90=quantiles[1],
         p95=quantiles[2],
         p99=quantiles[3],
-        clients=merged.distinct(),
+        clients=_distinct(counts, merged),
         summarised=merged.latency.count,
+        imported=counts.imported,
     )
+
+
+def _distinct(counts: Counts, merged: Merged) -> Distinct | None:
+    """None if the clients of no request are known; only a lower bound if those of some are not."""
+    if not counts.imported:
+        return merged.distinct()
+    if counts.imported == counts.requests:
+        return None
+    return replace(merged.distinct(), upper=None, is_exact=False, is_lower_bound=True)
 
 
 def _quantiles(latency: LatencySummary, knows_all: bool) -> list[Quantile | None]:

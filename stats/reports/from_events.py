@@ -19,7 +19,7 @@ from stats.reports.figures import RANKS, Counts
 from stats.reports.period import Range
 from stats.reports.shapes import Bucket, Coverage, Distinct, Figures, Quantile
 
-# The columns of `rows.COUNTS`, and those that only events can answer exactly.
+# The columns of `rows.COUNTS` but for `imported`, and those that only events can answer exactly.
 COUNTS = (
     *("count(*)", "count(*) FILTER (WHERE status >= 400)"),
     *(f"count(*) FILTER (WHERE status BETWEEN {n}00 AND {n}99)" for n in range(1, 6)),

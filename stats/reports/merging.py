@@ -1,7 +1,8 @@
 """The summaries of many rollup rows in one for each group: of a route, of a bucket, or of all.
 
 Rows of hours that are over seldom change, so their merge is kept (`kept`); those of the running hour are
-merged each time.
+merged each time. Imported rows have no summaries and are not even read: an import changes no merge, and what
+figures are worth with it follows from the counts (`figures`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def of_groups(
     running = datetime.fromtimestamp(time.time() // 3600 * 3600, UTC)
     asked = sha256(repr((relation.scope, group, parameters)).encode()).hexdigest()
     # Built of constants only, the reader's words are parameters.
-    rows = f"SELECT {group} AS grouped, at, written, response_times, clients FROM {relation.sql}"  # noqa: S608
+    # The condition is false of the whole imported part, which the planner then leaves out.
+    rows = (
+        f"SELECT {group} AS grouped, at, written, response_times, clients FROM {relation.sql}"  # noqa: S608
+        " WHERE response_times IS NOT NULL"
+    )
     given = [*parameters, *relation.parameters]
     keys = _keys(cursor, rows, [*given, running], asked)
     merged = {name: found for name, key in keys.items() if (found := kept.get(key)) is not None}

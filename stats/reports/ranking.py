@@ -14,8 +14,9 @@ from stats.reports import rows
 from stats.reports.rows import Relation
 from stats.reports.spans import Spans
 
-# What a merged summary can't exceed: the largest row's p95, the sum of the rows' clients.
-BOUNDS = {"p95": "max(p95)", "clients": "sum(distinct_clients)"}
+# What a merged summary can't exceed: the largest row's p95, the sum of the rows' clients. Of a route that was
+# only imported neither is known, and it comes last.
+BOUNDS = {"p95": "coalesce(max(p95), 0)", "clients": "coalesce(sum(distinct_clients), 0)"}
 CHUNK = 50  # candidates that are looked at together
 
 

@@ -63,7 +63,7 @@ def _of_queue(period: Range, page: Page, search: str, digit: int | None) -> Rout
         choice = Choice(spans.split(cursor, period), search, digit)
         found, total = _ranked(cursor, choice, page)
         counts, merged = _known(cursor, choice.spans, [ranked.route for ranked in found])
-    rows = (_row(ranked, counts[ranked.route], merged[ranked.route]) for ranked in found)
+    rows = (_row(ranked, counts[ranked.route], merged.get(ranked.route, Merged())) for ranked in found)
     is_estimated = page.sort in ranking.BOUNDS
     return page.of(rows, total, choice.spans.coverage, is_order_estimated=is_estimated)
 

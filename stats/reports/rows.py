@@ -1,4 +1,4 @@
-"""Rollup rows as SQL: the two tables of one kind of row as one relation, limited to a report's spans."""
+"""Rollup rows as SQL: the tables of one kind of row as one relation, limited to a report's spans."""
 
 from __future__ import annotations
 
@@ -17,15 +17,36 @@ COUNTS = ", ".join(
         *(f"sum(status_{number}xx)::bigint" for number in range(1, 6)),
         *("sum(response_bytes)::bigint", "sum(response_time_sum)"),
         *("min(response_time_min)", "max(response_time_max)"),
+        "sum(imported)::bigint",
     ]
 )
 
-_ROLLUP = (
-    "requests, errors, status_1xx, status_2xx, status_3xx, status_4xx, status_5xx, response_bytes,"
-    " response_time_sum, response_time_min, response_time_max, p95, distinct_clients, response_times, clients"
-    ", xmin::text::bigint AS written"
+# What rollups know of requests, and imports do not.
+_UNKNOWN = {
+    **{f"status_{number}xx": "bigint" for number in range(1, 6)},
+    "response_bytes": "bigint",
+    "response_time_sum": "float8",
+    "response_time_min": "float8",
+    "response_time_max": "float8",
+    "p95": "float8",
+    "distinct_clients": "float8",
+    "response_times": "bytea",
+    "clients": "bytea",
+}
+_ROLLUP = f"requests, errors, {', '.join(_UNKNOWN)}, xmin::text::bigint AS written, 0::bigint AS imported"
+_IMPORTED = ", ".join(
+    [
+        *("requests", "errors", *(f"NULL::{kind} AS {name}" for name, kind in _UNKNOWN.items())),
+        *("xmin::text::bigint AS written", "requests AS imported"),
+    ]
 )
 COLUMNS = {"totals": _ROLLUP, "pathstats": f"route, {_ROLLUP}", "topvalues": "requests, summary"}
+IMPORTED = {"totals": _IMPORTED, "pathstats": f"route, {_IMPORTED}"}  # nothing is known of top values
+
+# An hour of which the queue path has anything is the queue path's. `superseded_at` says it of hours whose
+# rows are dropped (stats.imported_hours).
+_COUNTS_STILL = """superseded_at IS NULL
+AND NOT EXISTS (SELECT FROM stats_totalshourly AS counted WHERE counted.hour = imported.hour)"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ class Relation:
 
 
 def totals(spans: Spans) -> Relation:
-    """All requests: a row a day or hour."""
+    """All requests: a row a day or hour; of imported hours one a route."""
     return _relation("totals", spans)
 
 
@@ -66,9 +87,10 @@ def counts(cursor: CursorWrapper, rows: Relation) -> Counts:
 
 
 def _relation(name: str, spans: Spans, condition: str = "", parameters: Sequence[Any] = ()) -> Relation:
-    """Both tables under one name, with `at` for the start of the day or hour, `written` for its transaction.
+    """The tables under one name, with `at` for the start of the day or hour, `written` for its transaction.
 
-    The planner leaves out the columns that are not asked for, so a sum never reads a summary. A UNION ALL of
+    `imported` are those of the row's requests that are, so all or none; what imports do not know is NULL. The
+    planner leaves out the columns that are not asked for, so a sum never reads a summary. A UNION ALL of
     plain ranges, since each part then finds its index.
     """
     columns, also = COLUMNS[name], f" AND {condition}" if condition else ""
@@ -85,5 +107,11 @@ def _relation(name: str, spans: Spans, condition: str = "", parameters: Sequence
             f"SELECT hour AS at, {columns} FROM stats_{name}hourly WHERE hour >= %s AND hour < %s{also}"  # noqa: S608
         )
         values += [first, end, *parameters]
+    if spans.imported and name in IMPORTED:
+        parts.append(
+            f"SELECT hour AS at, {IMPORTED[name]} FROM stats_importedhourly AS imported"  # noqa: S608
+            f" WHERE hour >= %s AND hour < %s AND {_COUNTS_STILL}{also}"
+        )
+        values += [*spans.imported, *parameters]
     scope = (name, spans.days, spans.hours, condition, tuple(parameters))
     return Relation(f"({' UNION ALL '.join(parts)}) AS found", tuple(values), scope)

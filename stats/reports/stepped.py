@@ -23,7 +23,7 @@ _BUCKET = "width_bucket(at, %s::timestamptz[])"
 @dataclass(frozen=True)
 class _Step:
     counts: Counts
-    row_count: int
+    row_count: int  # without imported ones
     p95: float | None  # of the one row there is, as the next one
     clients: int | None
 
@@ -56,16 +56,15 @@ def read(
 
 def _steps(cursor: CursorWrapper, relation: Relation, bounds: Sequence[datetime]) -> dict[int, _Step]:
     cursor.execute(
-        f"SELECT {_BUCKET}, {rows.COUNTS}, count(*), max(p95), max(distinct_clients)"  # noqa: S608
+        f"SELECT {_BUCKET}, {rows.COUNTS}, count(p95), max(p95), max(distinct_clients)"  # noqa: S608
         f" FROM {relation.sql} GROUP BY 1",
         [list(bounds[:-1]), *relation.parameters],
     )
     return {row[0]: _step(row[1:-3], *row[-3:]) for row in cursor.fetchall()}
 
 
-def _step(counts: Sequence[object], row_count: int, p95: float, clients: float) -> _Step:
-    # A row from before summaries were kept has neither.
-    is_known = clients > 0
-    return _Step(
-        Counts.of_row(counts), row_count, p95 if is_known else None, round(clients) if is_known else None
-    )
+def _step(counts: Sequence[object], row_count: int, p95: float | None, clients: float | None) -> _Step:
+    # A row from before summaries were kept has neither; nor have imported ones.
+    if not clients:
+        return _Step(Counts.of_row(counts), row_count, None, None)
+    return _Step(Counts.of_row(counts), row_count, p95, round(clients))

@@ -1,7 +1,8 @@
 """Hourly statistics of days whose daily ones hold it all.
 
 A day's hours go in one transaction with the mark that says so: whoever merges hours into days
-(`stats.daily`) sees all of them or none. It keeps nobody waiting: nothing else touches the hours of a sealed
+(`stats.daily`) sees all of them or none, and what was imported for one of them does not come back to life
+(`stats.imported_hours`). It keeps nobody waiting but an import: nothing else touches the hours of a sealed
 day, and the day's own row is locked only at the end, when all that is left is to commit.
 """
 
@@ -13,6 +14,7 @@ from datetime import timedelta
 from django.db import connections, transaction
 
 from gateway.conf import conf
+from stats import imported_hours
 from stats.models import TrafficDay
 from stats.retention.days import end_of
 
@@ -34,6 +36,8 @@ def drop_hours(day: TrafficDay) -> int:
     """
     total, end = 0, end_of(day.day)
     with transaction.atomic(using=conf.database), connections[conf.database].cursor() as cursor:
+        imported_hours.hold_imports(cursor)
+        imported_hours.supersede(cursor, end - timedelta(days=1), end)
         for table in TABLES:
             cursor.execute(
                 f"DELETE FROM {table} WHERE hour >= %s AND hour < %s",  # noqa: S608 - one of TABLES

@@ -17,6 +17,7 @@ pytestmark = [
 LISTS = (
     "stats_event",
     "stats_pathstatshourly",
+    "stats_importedhourly",
     "stats_deadletter",
     "stats_consumerheartbeat",
     "stats_workerstart",

@@ -9,11 +9,19 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from gateway.models import QueuedBatch
 from legacy_collector.models import CollectedEvent, CollectedHourly
-from stats.models import ConsumerHeartbeat, DeadLetter, Event, PathStatsHourly, WorkerStart
+from stats.models import (
+    ConsumerHeartbeat,
+    DeadLetter,
+    Event,
+    ImportedHourly,
+    PathStatsHourly,
+    WorkerStart,
+)
 
 READ_ONLY = [
     Event,
     PathStatsHourly,
+    ImportedHourly,
     QueuedBatch,
     DeadLetter,
     ConsumerHeartbeat,

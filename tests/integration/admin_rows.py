@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
@@ -14,7 +14,14 @@ from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.collector import collect
 from stats import daily
 from stats.consumer import drain
-from stats.models import ArchivedFile, DeadLetter, TrafficDay, WorkerStart
+from stats.models import (
+    ArchivedFile,
+    DeadLetter,
+    ImportedHourly,
+    PathStatsHourly,
+    TrafficDay,
+    WorkerStart,
+)
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -86,8 +93,19 @@ def fill() -> None:
     collect([event(number) for number in range(30, 61)], {"fallback"}, replay=True)
     collect([hostile()], {"fallback", "sample"}, replay=True)
     _fill_starts()
+    _import()
     _fill_queue()
     _fill_task_queue()
+
+
+def _import() -> None:
+    """Hours before the first event, and the hour of that one."""
+    first = datetime(2025, 11, 23, 9, tzinfo=UTC)
+    for hours, route in ((0, "/legacy"), (1, SCRIPT), (2, "/商品/列表"), (3, "/legacy")):
+        ImportedHourly.objects.create(
+            route=route, hour=first + timedelta(hours=hours), requests=1_234, errors=12, source=IMAGE
+        )
+    assert PathStatsHourly.objects.filter(hour=first + timedelta(hours=3)).exists()
 
 
 def _poison() -> list[str]:

@@ -109,7 +109,8 @@ def test_each_restart_of_the_worker_is_a_problem_with_time_and_reason():
     day, done = f"{morning:%Y-%m-%d}", "started again as process 4711 on web-1"
     restarts = [line for line in text.splitlines() if "restart of the worker" in line]
     assert restarts == [
-        f"| {day} 10:05:00 | restart of the worker | unexpected end: task queue ended with 137 | - | {done} |",
+        f"| {day} 10:05:00 | restart of the worker | unexpected end: task queue ended with 137 | -"
+        f" | {done} |",
         f"| {day} 11:05:00 | restart of the worker | restarted by the supervisor: nobody answers the doorbell"
         f" \\| or &lt;b>so | - | {done} |",
     ]

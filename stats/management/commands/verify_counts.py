@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from legacy_collector.collector import CollectorRefused
+from stats.management.days import moment
 from stats.reports.errors import ReportTimedOut
 from stats.verification import Report, Verdict, store, verify
 from stats.verification.text import text
@@ -54,12 +55,6 @@ class Command(BaseCommand):
         self.stdout.write(msgspec.json.encode(report).decode() if options["json"] else text(report))
         if report.verdict is not Verdict.HOLDS:
             sys.exit(1)
-
-
-def moment(value: str) -> datetime:
-    """Raises ValueError."""
-    found = datetime.fromisoformat(value)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _bounds(since: datetime | None, until: datetime | None, days: int | None) -> tuple[datetime, datetime]:

@@ -39,13 +39,14 @@ class StatusClasses:
 class Figures:
     """What is known of some requests. Counts, mean, minimum and maximum are exact.
 
-    The quantiles are None if there are no requests, or nothing but their counts is known.
+    The quantiles are None if there are no requests, or nothing but their counts is known. All but requests,
+    errors and their rate is of the requests that were not imported, and None if all were.
     """
 
     requests: int
     errors: int  # status 400 or more
     error_rate: float  # errors / requests, 0 to 1; 0 without requests
-    statuses: StatusClasses | None = None  # None: not known (legacy collector)
+    statuses: StatusClasses | None = None  # None: not known (legacy collector, or all imported)
     response_bytes: int | None = None  # sum; None: not known
     mean: float | None = None  # ms, as the next six
     minimum: float | None = None
@@ -56,8 +57,9 @@ class Figures:
     p99: Quantile | None = None
     clients: Distinct | None = None  # estimate, lower, upper, is_exact, is_lower_bound
     summarised: int = (
-        0  # requests that the quantiles know; fewer than `requests` only for rows of old versions
+        0  # requests that the quantiles know; fewer than `requests` for imports and rows of old versions
     )
+    imported: int = 0  # requests whose counts were imported: nothing but requests and errors is known of them
 
 
 @dataclass(frozen=True)

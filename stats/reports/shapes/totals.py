@@ -41,6 +41,7 @@ class Bucket:
     clients: int | None  # distinct
     p50: float | None = None  # as the next one: where it was asked for, or all is exact
     p99: float | None = None
+    imported: int = 0  # requests of which nothing but `requests` and `errors` is known, as in `Figures`
 
 
 @dataclass(frozen=True)
