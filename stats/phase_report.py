@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from gateway import modes
 from gateway.conf import conf
 from gateway.models import ModeChange
+from stats import read_from
 from stats.markdown import cell, table
-from stats.models import TotalsHourly, VerificationReport
+from stats.models import ReadComparison, TotalsHourly, VerificationReport
 from stats.phase_problems import problems
 from stats.readiness import State, readiness
 
@@ -39,6 +40,16 @@ def _head(since: datetime, now: datetime) -> Iterator[str]:
     for change in changes:
         why = f": {cell(change.note)}" if change.note else ""
         yield f"- {change}, by {cell(change.changed_by) or 'the settings'}{why}"
+    yield ""
+    yield from _readers(since)
+
+
+def _readers(since: datetime) -> Iterator[str]:
+    yield f"Readers: {read_from.in_force().percent:g} % of them are answered by the queue path."
+    rows = ReadComparison.objects.using(conf.database).filter(made_at__gte=since)
+    compared, differing = rows.count(), rows.filter(difference__gt=0).count()
+    if compared:
+        yield f"Of {compared:,} answers that were compared with the other path's, {differing:,} differed."
 
 
 def _acceptance(now: datetime) -> Iterator[str]:

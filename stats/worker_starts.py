@@ -69,7 +69,13 @@ def write(start: Start, seconds_ago: float) -> None:
     """Adds this process's start to the history. Bounded in time. Raises django.db.Error and OSError."""
     connection = connections[conf.database]
     with deadline(connection, WRITE_SECONDS), connection.cursor() as cursor:
-        values = [seconds_ago, socket.gethostname(), os.getpid(), start.cause.value, start.reason]
+        values: list[float | int | str] = [
+            seconds_ago,
+            socket.gethostname(),
+            os.getpid(),
+            start.cause.value,
+            start.reason,
+        ]
         cursor.execute(_INSERT, values)
 
 

@@ -1,8 +1,12 @@
-"""Admin pages of what the consumer stores."""
+"""Admin pages of what the consumer stores.
+
+`dashboard` and `route_page` are loaded when they are asked for: they load numpy, and all processes load this.
+"""
+
+from django.contrib import admin
 
 from stats.admin import (  # noqa: F401  (each registers its pages)
     consumer,
-    dashboard,
     days,
     dead_letters,
     events,
@@ -13,3 +17,5 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     verification,
     worker_starts,
 )
+
+admin.site.index_template = "stats/dashboard.html"

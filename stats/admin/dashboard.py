@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -107,6 +106,3 @@ def _values(found: TopValues) -> dict[str, Any]:
             for row in rows
         ],
     }
-
-
-admin.site.index_template = "stats/dashboard.html"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -16,7 +15,7 @@ from unfold.decorators import display
 from gateway.admin import search, text
 from gateway.admin.readonly import ReadOnlyAdmin
 from gateway.admin.search import Period
-from stats.admin import collector_instead, route_page
+from stats.admin import collector_instead
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
 
 if TYPE_CHECKING:
@@ -146,8 +145,14 @@ class PathStatsHourlyAdmin(RollupAdmin):
     empty_text = "No hour has been counted yet. The first request through the gateway begins one."
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(partial(route_page.view, self.admin_site))
+        view = self.admin_site.admin_view(self.route_view)
         return [path("route/", view, name="stats_route"), *super().get_urls()]
+
+    def route_view(self, request: HttpRequest) -> HttpResponse:
+        """The page of one route."""
+        from stats.admin import route_page  # here: it loads numpy, as above
+
+        return route_page.view(self.admin_site, request)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

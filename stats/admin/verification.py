@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from django.contrib import admin
@@ -18,12 +18,12 @@ from unfold.decorators import display
 from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
 from stats.models import VerificationReport
-from stats.readiness import State, readiness
-from stats.verification.kept import load
-from stats.verification.shapes import Hour, Report, Route
+
+if TYPE_CHECKING:
+    from stats.verification.shapes import Hour, Report, Route
 
 KINDS = {"holds": "success", "does not hold": "danger", "not enough data": "warning"}
-STATES = {State.PASS: "success", State.FAIL: "danger", State.UNKNOWN: "warning"}
+STATES = {"pass": "success", "fail": "danger", "not enough data": "warning"}
 IDS_SHOWN = 200
 
 
@@ -60,11 +60,13 @@ class VerificationReportAdmin(ReadOnlyAdmin):
         """The gate before the next phase."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        from stats.readiness import State, readiness  # here: it loads numpy, and all processes load this
+
         found = readiness()
         rows = [
             [
                 condition.name,
-                text.label(condition.state.value, STATES[condition.state]),
+                text.label(condition.state.value, STATES[condition.state.value]),
                 condition.figure,
                 condition.bound,
                 condition.advice if condition.state is not State.PASS else "",
@@ -161,6 +163,8 @@ class VerificationReportAdmin(ReadOnlyAdmin):
 
 
 def _report(row: VerificationReport) -> Report | None:
+    from stats.verification.kept import load  # likewise
+
     try:
         return load(row)
     except msgspec.ValidationError:

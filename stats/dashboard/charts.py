@@ -42,9 +42,10 @@ def requests(series: TimeSeries) -> Chart:
         values = [of(bucket.statuses) if bucket.statuses else 0 for bucket in series.buckets]
         if any(values):
             datasets.append(_bars(label, colour, values))
-    unknown = [0 if bucket.statuses else bucket.requests for bucket in series.buckets]
+    # Imported ones, and all that the collector answers with.
+    unknown = [bucket.imported if bucket.statuses else bucket.requests for bucket in series.buckets]
     if any(unknown):
-        datasets.append(_bars("requests", UNKNOWN, unknown))
+        datasets.append(_bars("status not known", UNKNOWN, unknown))
     total = sum(bucket.requests for bucket in series.buckets)
     peak = max(series.buckets, key=lambda bucket: bucket.requests, default=None)
     summary = f"{total:,} requests"

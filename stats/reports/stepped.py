@@ -51,6 +51,8 @@ def read(
         if number in merged:
             p50, p95, p99 = merged[number].quantiles(RANKS)
             clients = merged[number].distinct().estimate
+        if not has_quantiles:
+            p50 = p99 = None
         yield bucket(spans.period, (start, end), step.counts, p95, clients, p50, p99)
 
 

@@ -21,7 +21,7 @@ from gateway.models import FallbackDrill
 from gateway.starts import Cause
 from legacy_collector.collector import collect
 from stats.consumer import drain
-from stats.models import DeadLetter, VerificationReport, WorkerStart
+from stats.models import DeadLetter, ReadComparison, VerificationReport, WorkerStart
 from stats.phase_problems import RESTARTS
 from stats.phase_report import phase_report
 
@@ -157,3 +157,14 @@ def test_a_wrong_argument_is_named(arguments, message):
     with pytest.raises(CommandError, match=message) as caught:
         call_command("phase_report", *arguments)
     assert caught.value.returncode == 2
+
+
+def test_it_says_who_is_read_and_whether_compared_answers_differed() -> None:
+    compared = {"report": "overview", "served": "queue", "queue_requests": 10, "collector_requests": 9}
+    for difference in (0, 0, 0.1):
+        ReadComparison.objects.create(
+            since=midnight(), until=midnight() + DAY, difference=difference, differing=[], **compared
+        )
+    text = phase_report(days=1)
+    assert "Readers: 100 % of them are answered by the queue path." in text
+    assert "Of 3 answers that were compared with the other path's, 1 differed." in text

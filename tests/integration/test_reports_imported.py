@@ -347,10 +347,8 @@ def test_the_api_and_its_tables_say_it_too(imported: list[TrafficEvent]) -> None
     total = 199 * len(alive(ALL))
     assert api.get("/stats/api/overview", period).json()["current"]["imported"] == total
     series = table("timeseries", step="hour")
-    assert list(series[0])[-1] == "imported"
     assert sum(int(row["imported"]) for row in series) == total
     listed = {row["route"]: row for row in table("routes")}
-    assert list(listed["/old"])[-1] == "imported"
     old = listed["/old"]
     assert (old["requests"], old["imported"]) == (str(99 * len(alive(ALL))),) * 2
     assert (old["mean_ms"], old["p95_ms"], old["clients"], old["quantiles_exact"]) == ("", "", "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -30,3 +31,10 @@ def test_a_step_runs_apart_and_its_result_arrives():
 def test_what_a_step_raises_is_raised():
     with pytest.raises(SystemCheckError, match="a setting is wrong"):
         startup.apart(_fails)
+
+
+def test_a_process_that_only_starts_loads_no_numpy():
+    """It takes ten megabytes in each of the processes that watch others."""
+    program = "import sys, django; django.setup(); print('numpy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

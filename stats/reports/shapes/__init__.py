@@ -3,6 +3,7 @@
 from stats.estimators import Distinct
 from stats.reports.shapes.events import Event, EventsPage, Notable
 from stats.reports.shapes.figures import (
+    Bin,
     Coverage,
     DataSource,
     DataSourceReason,
