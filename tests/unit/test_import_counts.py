@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -149,6 +150,7 @@ def test_a_line_that_can_not_be_read_spoils_no_other_and_is_named(tmp_path: Path
         ("json", b'[{"route": "' + b"x" * 200_000, "no JSON: Unterminated string"),
         ("json", gzip.compress(b"[" + b"{}, " * 9_000 + b"{}]")[:-12], "ended before the end-of-stream"),
     ],
+    ids=itertools.count(),  # the data would be a name that differs from process to process
 )
 def test_a_file_that_can_not_be_read_to_its_end_says_why(
     tmp_path: Path, kind: str, data: bytes, reason: str
