@@ -33,6 +33,7 @@ class Chart:
     data: str
     options: str
     summary: str
+    is_empty: bool = False  # nothing is known that it could show
 
 
 def requests(series: TimeSeries) -> Chart:
@@ -151,7 +152,7 @@ def _drawn(
         },
     }
     data = {"labels": labels, "datasets": datasets}
-    return Chart(title, kind, json.dumps(data), json.dumps(options), summary)
+    return Chart(title, kind, json.dumps(data), json.dumps(options), summary, is_empty=not datasets)
 
 
 def _label(bucket: Bucket, step: str) -> str:

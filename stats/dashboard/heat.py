@@ -8,7 +8,7 @@ from datetime import timedelta
 from stats.reports import Range
 from stats.reports.shapes import TimeSeries
 
-SHOWN_FROM = timedelta(days=7)  # less has no whole week
+SHOWN_FROM = timedelta(days=6)  # the last seven days are today and the six before
 LONGEST = timedelta(days=60)  # that hours are asked for
 LEVELS = 9
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
