@@ -82,7 +82,7 @@ class Command(BaseCommand):
                 removed = writing.remove(options["since"], options["until"], dry_run=options["dry_run"])
             self._say(removed._asdict(), readable_removal(removed, options["dry_run"]), options["json"])
             return
-        with named(_files(options["files"])) as files, _stopping(), _bar() as on_progress:
+        with _stopping(), named(_files(options["files"])) as files, _bar() as on_progress:
             result = Importer(
                 _sources(files, options),
                 since=options["since"],
