@@ -1,4 +1,4 @@
-"""Why a process was started: who starts it says so in its environment, from where its children have it too."""
+"""Why a process was started: who starts it says so in its environment, which its children inherit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The workers of one cluster, one after another: what each can know of the one before it.
 
-The sentinel makes a new worker for each that is gone, and says nothing to it. So they share a piece of memory,
-which whoever is forked later finds as the one before left it, however that one ended.
+The sentinel makes a new worker for each that is gone, and says nothing to it. So they share a piece of
+memory, which whoever is forked later finds as the one before left it, however that one ended.
 """
 
 from __future__ import annotations

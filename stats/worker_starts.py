@@ -69,8 +69,9 @@ def write(start: Start, seconds_ago: float) -> None:
     """Adds this process's start to the history. Bounded in time. Raises django.db.Error and OSError."""
     connection = connections[conf.database]
     with deadline(connection, WRITE_SECONDS), connection.cursor() as cursor:
-        values = [seconds_ago, socket.gethostname(), os.getpid(), start.cause.value, start.reason]
-        cursor.execute(_INSERT, values)
+        cursor.execute(
+            _INSERT, [seconds_ago, socket.gethostname(), os.getpid(), start.cause.value, start.reason]
+        )
 
 
 def _keep_trying(start: Start, began: float, sleep: Callable[[float], None] = time.sleep) -> None:

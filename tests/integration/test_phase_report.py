@@ -100,7 +100,7 @@ def started(when: datetime, cause: Cause, reason: str = "") -> None:
 def test_each_restart_of_the_worker_is_a_problem_with_time_and_reason():
     morning = midnight() - DAY + timedelta(hours=9, minutes=5)
     started(morning, Cause.STARTED)
-    started(morning + timedelta(hours=1), Cause.ENDED, "task queue ended with 137")
+    started(morning + timedelta(hours=1), Cause.ENDED, "the cluster is gone")
     started(morning + timedelta(hours=2), Cause.RESTARTED, "nobody answers the doorbell | or <b>so")
     started(morning + timedelta(hours=3), Cause.RECYCLED)
     started(midnight() - 2 * DAY, Cause.ENDED, "before the phase")
@@ -109,7 +109,7 @@ def test_each_restart_of_the_worker_is_a_problem_with_time_and_reason():
     day, done = f"{morning:%Y-%m-%d}", "started again as process 4711 on web-1"
     restarts = [line for line in text.splitlines() if "restart of the worker" in line]
     assert restarts == [
-        f"| {day} 10:05:00 | restart of the worker | unexpected end: task queue ended with 137 | - | {done} |",
+        f"| {day} 10:05:00 | restart of the worker | unexpected end: the cluster is gone | - | {done} |",
         f"| {day} 11:05:00 | restart of the worker | restarted by the supervisor: nobody answers the doorbell"
         f" \\| or &lt;b>so | - | {done} |",
     ]
