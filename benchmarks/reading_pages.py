@@ -1,4 +1,4 @@
-"""The admin's lists that `reading` measures, as a browser asks for them: server time, to the last byte."""
+"""The admin's pages that `reading` measures, as a browser asks for them: server time, to the last byte."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def pages_to_ask() -> dict[str, Callable[[], Any]]:
     client.force_login(user)
     hour = datetime.now(UTC) - timedelta(days=15)
     lists = {
+        "first page, 24 hours": "",
+        "first page, 7 days": "?last=7d",
+        "first page, 30 days by p95": "?last=30d&sort=p95",
+        "one route, 7 days": "stats/pathstatshourly/route/?route=/r7/%7Bid%7D&last=7d",
         "events": "stats/event/",
         "events, page 20": "stats/event/?p=20",
         "events of an hour": f"stats/event/?q={hour:%Y-%m-%d+%H}",

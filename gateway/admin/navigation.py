@@ -14,6 +14,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Traffic",
         (
+            ("Overview", "monitoring", "stats.pathstatshourly", "admin:index"),
             ("Events", "swap_vert", "stats.event"),
             ("Hourly statistics", "bar_chart", "stats.pathstatshourly"),
             ("Daily statistics", "calendar_month", "stats.pathstatsdaily"),
