@@ -82,7 +82,7 @@ def test_a_route_has_a_page_of_its_own(empty, make_event, visit, tmp_path):
     events = traffic(make_event)
     visit.go("/admin/?last=7d")
     photograph(visit, tmp_path, "dashboard-week")
-    visit.page.click("text=/api/orders")
+    visit.page.get_by_role("link", name="/api/orders").click()
     visit.page.wait_for_url("**/route/?route=%2Fapi%2Forders&last=7d")
     visit.page.wait_for_load_state("networkidle")
     assert requests_shown(visit) == str(sum(event.route == "/api/orders" for event in events))
