@@ -34,8 +34,9 @@ class Page:
     cards: list[Card]
     charts: list[Chart]
     mixes: list[dict[str, Any]]
+    mix_of: str
     events: list[dict[str, Any]]  # the slowest, and the errors
-    looked_at: int
+    looked_at: str  # so many events were looked at for these
 
 
 def view(site: AdminSite, request: HttpRequest) -> TemplateResponse:
@@ -67,16 +68,17 @@ def _page(choice: Choice, period: Range, reader: str, may_see_events: bool) -> P
     charts = [requests(found.series), response_times(found.series), clients(found.series)]
     if found.distribution:
         charts.append(histogram(found.distribution))
-    events, looked_at = [], 0
+    events, looked_at = [], ""
     if may_see_events:
         notable = reports.notable(choice.route, period, limit=EVENTS)
         events = [_events("Newest errors", notable.errors), _events("Slowest requests", notable.slowest)]
-        looked_at = notable.looked_at
+        looked_at = numbers.count(notable.looked_at)
     return Page(
         report=found,
         cards=cards(found, choice.is_compared),
         charts=charts,
         mixes=[_mix("Status", found.statuses), _mix("Methods", found.methods)],
+        mix_of=numbers.count(found.mix_of),
         events=events,
         looked_at=looked_at,
     )

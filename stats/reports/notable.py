@@ -10,7 +10,7 @@ from stats.reports.reading import reading
 from stats.reports.scanning import COLUMNS
 from stats.reports.shapes import Event, Notable
 
-LOOKED_AT = 20_000  # events at most, the newest
+LOOKED_AT = 5_000  # events at most, the newest: each is a page to be read
 MINUTE = timedelta(minutes=1)
 
 _NOTABLE = """

@@ -224,7 +224,9 @@ def test_the_page_of_a_route_says_what_its_report_says(
     slowest = max(mine, key=lambda event: event.response_time)
     for event in (newest_error, slowest):
         assert f"/admin/stats/event/{event.idempotent_id}/change/" in text
-    assert f"Of the route's newest {len(mine)} events" in seen
+    assert (
+        f"newest {len(mine)} events in this time; errors and slow requests of its newest {len(mine)}." in seen
+    )
 
 
 def test_a_click_on_a_route_keeps_the_range(events: list[TrafficEvent], admin_client: Client) -> None:
