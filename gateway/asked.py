@@ -18,7 +18,7 @@ from gateway.deadline import deadline
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 4.0  # between two looks; with a look's time-out below the 10 s that are promised for a choice
+SECONDS = 2.0  # between two looks; with a look's time-out below the 10 s that are promised for a choice
 
 T = TypeVar("T")
 

@@ -41,7 +41,7 @@ def test_every_list_and_one_detail_page_of_each(filled, visit, tmp_path):
         oldest = visit.page.locator("#result_list tbody th a").last
         if name != "auth_group":
             oldest.click()
-            visit.page.wait_for_load_state("networkidle")
+            visit.page.wait_for_load_state("load")
             assert visit.page.locator("form[id$=_form]").count() == 1
             photograph(visit, tmp_path, f"{name}-detail")
 

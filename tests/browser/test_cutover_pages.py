@@ -123,7 +123,7 @@ def test_verifications_and_the_gate_are_read(two_verifications, visit, tmp_path)
     assert "0.000%" in held
 
     page.locator("#result_list tbody th a").first.click()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     photograph(visit, tmp_path, "verification")
     finding = page.locator(".field-row", has_text="Look at this first").inner_text()
     assert f"route {ORDERS}: 25 in the queue path, 0 in the collector" in finding

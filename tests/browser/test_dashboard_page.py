@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "legacy"]),
 ]
 
+EVERY_MS = 5_000  # between two looks of the page
+
 
 def requests_shown(visit):
     return visit.page.locator(".tg-card", has_text="Requests").locator(".tg-value").inner_text()
@@ -27,11 +29,13 @@ def requests_shown(visit):
 def test_it_shows_what_was_counted_and_what_comes_without_being_loaded_anew(
     empty, make_event, visit, tmp_path
 ):
+    visit.page.clock.install()
     visit.go("/admin/")
     visit.page.wait_for_selector("text=Nothing was counted in this time")
     photograph(visit, tmp_path, "dashboard-empty")
 
     events = traffic(make_event)
+    visit.page.clock.fast_forward(EVERY_MS)
     visit.page.wait_for_selector(".tg-cards", timeout=10_000)
     assert requests_shown(visit) == str(len(events)) == str(Event.objects.count())
     for theme in ("light", "dark"):
@@ -44,8 +48,10 @@ def test_it_shows_what_was_counted_and_what_comes_without_being_loaded_anew(
     visit.page.evaluate("window.scrollTo(0, 300)")
     queue.send([encode(make_event(timestamp=int(time.time() * 1000), route="/new")) for _ in range(10)])
     drain()
+    visit.page.clock.fast_forward(EVERY_MS)
     visit.page.wait_for_function(f"document.body.innerText.includes('{len(events) + 10}')", timeout=10_000)
     assert visit.page.evaluate("window.scrollY") == 300
+    assert visit.page.evaluate("window.untouched.isConnected")
     assert visit.page.evaluate("document.querySelector('[data-state=live]') !== null")
 
 
@@ -68,11 +74,14 @@ def test_a_range_and_an_order_are_in_the_address(empty, make_event, visit):
 
 def test_it_says_when_what_it_shows_is_stale(empty, make_event, visit):
     traffic(make_event)
+    visit.page.clock.install()
     visit.go("/admin/")
     visit.page.context.set_offline(True)
+    visit.page.clock.fast_forward(EVERY_MS)
     visit.page.wait_for_selector("[data-state=stale]", timeout=10_000)
     assert "Stale since" in visit.page.locator(".tg-live").inner_text()
     visit.page.context.set_offline(False)
+    visit.page.clock.fast_forward(EVERY_MS)
     visit.page.wait_for_selector("[data-state=live]", timeout=10_000)
     # The failed look is what was wanted.
     visit.complaints[:] = [one for one in visit.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
@@ -84,7 +93,7 @@ def test_a_route_has_a_page_of_its_own(empty, make_event, visit, tmp_path):
     photograph(visit, tmp_path, "dashboard-week")
     visit.page.get_by_role("link", name="/api/orders").click()
     visit.page.wait_for_url("**/route/?route=%2Fapi%2Forders&last=7d")
-    visit.page.wait_for_load_state("networkidle")
+    visit.page.wait_for_load_state("load")
     assert requests_shown(visit) == str(sum(event.route == "/api/orders" for event in events))
     photograph(visit, tmp_path, "route")
     visit.page.locator(".tg-table tbody a").first.click()

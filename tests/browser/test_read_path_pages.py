@@ -32,7 +32,7 @@ def test_readers_are_moved_to_the_collector_and_see_its_counts(filled, visit, tm
     visit.page.wait_for_selector("text=0 % of the readers")
     photograph(visit, tmp_path, "read-path")
     visit.page.locator("#result_list tbody th a").first.click()
-    visit.page.wait_for_load_state("networkidle")
+    visit.page.wait_for_load_state("load")
     photograph(visit, tmp_path, "read-path-detail")
 
     visit.go("/admin/stats/pathstatshourly/")

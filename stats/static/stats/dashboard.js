@@ -49,20 +49,10 @@
     chart.update("none");
   }
 
-  // The same elements in the same order: only texts, charts and attributes may differ.
-  function takeOver(mine, theirs) {
-    if (mine.nodeName === "CANVAS") {
-      takeOverChart(mine, theirs);
-      return true;
-    }
-    if (mine.children.length !== theirs.children.length || mine.nodeName !== theirs.nodeName) {
-      return false;
-    }
-    if (!mine.children.length) {
-      if (mine.textContent !== theirs.textContent) {
-        mine.textContent = theirs.textContent;
-      }
-    }
+  const texts = (node) => [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE);
+  const holdsChart = (node) => node.querySelector("canvas") !== null;
+
+  function takeOverAttributes(mine, theirs) {
     for (const { name, value } of theirs.attributes) {
       if (name !== "value" && name !== "open" && mine.getAttribute(name) !== value) {
         mine.setAttribute(name, value);
@@ -71,19 +61,35 @@
     if (mine.nodeName === "PROGRESS") {
       mine.value = theirs.value;
     }
-    const texts = (node) => [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE);
-    if (mine.children.length) {
-      const [ours, fresh] = [texts(mine), texts(theirs)];
-      if (ours.length !== fresh.length) {
-        return false;
-      }
+  }
+
+  // Changes texts, charts and attributes in place. What has other elements than before, say a list with one more
+  // row, is made anew, but never a chart: false where that would be needed.
+  function takeOver(mine, theirs) {
+    if (mine.nodeName !== theirs.nodeName) {
+      return false;
+    }
+    if (mine.nodeName === "CANVAS") {
+      takeOverChart(mine, theirs);
+      return true;
+    }
+    takeOverAttributes(mine, theirs);
+    const [ours, fresh] = [texts(mine), texts(theirs)];
+    if (mine.children.length === theirs.children.length && ours.length === fresh.length) {
       ours.forEach((one, place) => {
         if (one.data !== fresh[place].data) {
           one.data = fresh[place].data;
         }
       });
+      if ([...mine.children].every((child, place) => takeOver(child, theirs.children[place]))) {
+        return true;
+      }
     }
-    return [...mine.children].every((child, place) => takeOver(child, theirs.children[place]));
+    if (holdsChart(mine) || holdsChart(theirs)) {
+      return false;
+    }
+    mine.innerHTML = theirs.innerHTML;
+    return true;
   }
 
   function replace(mine, theirs) {
