@@ -81,8 +81,8 @@ def test_the_processes_are_told_apart_and_a_tampered_table_is_noticed(system: Sy
 
     with Load(system.port, cycle=1) as load:
         time.sleep(1.0)
-        # A doorbell in the hand of who was killed: the cluster is replaced after 20 s of silence.
-        assert await_drained(system, load.answered, time.monotonic(), 60).is_done
+    # A doorbell in the hand of who was killed: the cluster is replaced after 20 s of silence.
+    assert await_drained(system, load.answered, time.monotonic(), 60).is_done
     assert reconcile(load.answered, read_books(system)).is_clean
     system.rows("DELETE FROM stats_event WHERE request_id = %s", "c1-n3")
     assert reconcile(load.answered, read_books(system)).lost == {"c1-n3"}
