@@ -1,7 +1,8 @@
 """What capture costs the requests: their rate and latency in an app with it, against the app without.
 
-Two servers are up, one is under load, in turn, in short rounds; a ratio is the median of the pairs. Beside
-Tallygate, whose events really go into PostgreSQL, stand what people use or write instead.
+Two servers are up, three where one is nearly as fast as Tallygate; one is under load, in turn, in short
+rounds; a ratio is the median of the rounds. Beside Tallygate, whose events really go into PostgreSQL, stand
+what people use or write instead.
 `script/bench capture`.
 """
 
@@ -24,12 +25,12 @@ from benchmarks.report import Bars, Report, parser, progress
 from gateway import embedded_postgres
 
 OURS = "Tallygate"
+# Those so near that a comparison by way of the bare app says nothing: all three stand side by side.
+NEAR = {"buffer and thread": "buffered", "django-prometheus": "prometheus"}
 # Settings module, the one it is compared with, and whether Tallygate must be ahead of it.
 OTHERS = {
     "no-op middleware": ("noop", "bare", False),
     "JSON line to a file": ("json_file", "bare", False),
-    "buffer and thread": ("buffered", "bare", True),
-    "django-prometheus": ("prometheus", "bare", True),
     "django-request": ("request", "bare", True),
     "async_task a request": ("one_task", "bare", False),
     "drf-api-tracking": ("drf_tracking", "drf", True),
@@ -37,7 +38,7 @@ OTHERS = {
 }
 MIGRATED = ("tallygate", "buffered", "one_task", "request", "silk", "drf_tracking")
 RATE, P99 = 0.90, 1.5  # of the bare app's
-QUICK = {"seconds": 1.0, "pairs": 5, "other_pairs": 1, "other_seconds": 0.7}
+QUICK = {"seconds": 1.0, "pairs": 5, "near_rounds": 3, "other_pairs": 1, "other_seconds": 0.7}
 WARM_UP_SECONDS = 0.5
 POLL_SECONDS = 0.2  # as the cluster that ships
 REQUEST_US, SENDER_US = 25.0, 10.0  # CPU an event
@@ -50,8 +51,11 @@ class Pairs:
     base: list[dict[str, Any]] = field(default_factory=list)
     thing: list[dict[str, Any]] = field(default_factory=list)
 
+    def ratios(self, of: str) -> list[float]:
+        return [b[of] / a[of] for a, b in zip(self.base, self.thing, strict=True)]
+
     def ratio(self, of: str) -> float:
-        return statistics.median(b[of] / a[of] for a, b in zip(self.base, self.thing, strict=True))
+        return statistics.median(self.ratios(of))
 
     def median(self, of: str) -> tuple[float, float]:
         return tuple(statistics.median(seen[of] for seen in side) for side in (self.base, self.thing))  # type: ignore[return-value]
@@ -73,8 +77,9 @@ def main(arguments: list[str]) -> int:
     made = parser("capture", __doc__)
     made.add_argument("--seconds", type=float, default=2.0, help="length of a round")
     made.add_argument("--pairs", type=int, default=12, help="rounds of Tallygate, each beside the bare app's")
-    made.add_argument("--other-pairs", type=int, default=4, help="likewise of each of the others")
-    made.add_argument("--other-seconds", type=float, default=1.0, help="length of these")
+    made.add_argument("--near-rounds", type=int, default=12, help="rounds of bare, Tallygate and a near one")
+    made.add_argument("--other-pairs", type=int, default=4, help="rounds of each of the others")
+    made.add_argument("--other-seconds", type=float, default=1.0, help="length of all but Tallygate's own")
     made.add_argument("--only-ours", action="store_true", help="nothing but Tallygate")
     options = made.parse_args(arguments)
     if options.quick:
@@ -104,6 +109,7 @@ def _measure(var_dir: Path, options: Namespace) -> Report:
             ours = _ours(report, bare, var_dir, options)
             shown[f"{OURS}, {workers.name}"] = ours
             if not options.only_ours:
+                shown |= _near(report, bare, var_dir, options)
                 shown |= _others(report, ours, bare, var_dir, options)
     _cpu(report, var_dir, options)
     report.plot = Bars("Requests a second with capture", "share of the bare app's", shown, target=RATE)
@@ -113,11 +119,27 @@ def _measure(var_dir: Path, options: Namespace) -> Report:
 def _ours(report: Report, bare: Server, var_dir: Path, options: Namespace) -> float:
     workers = bare.workers
     with running("tallygate", workers, var_dir) as server:
-        pairs = _pairs(bare, server, options.pairs, options.seconds, var_dir)
+        (pairs,) = _rounds(bare, [server], options.pairs, options.seconds, var_dir)
     report.figures[f"{OURS}, {workers.name}"] = pairs.figures()
     report.add(f"requests a second, {workers.name}, of the bare app's", pairs.ratio("rate"), at_least=RATE)
     report.add(f"p99, {workers.name}, of the bare app's", pairs.ratio("p99_ms"), at_most=P99)
     return pairs.ratio("rate")
+
+
+def _near(report: Report, bare: Server, var_dir: Path, options: Namespace) -> dict[str, float]:
+    """Ahead by this share of the bare app's rate, the median of rounds of all three."""
+    workers = bare.workers
+    ratios: dict[str, float] = {}
+    for title, name in NEAR.items():
+        with running("tallygate", workers, var_dir) as server, running(name, workers, var_dir) as near:
+            ours, theirs = _rounds(bare, [server, near], options.near_rounds, options.other_seconds, var_dir)
+        report.figures[f"{title}, {workers.name}"] = theirs.figures()
+        report.figures[f"{OURS} beside {title}, {workers.name}"] = ours.figures()
+        ratios[f"{title}, {workers.name}"] = theirs.ratio("rate")
+        ahead = zip(ours.ratios("rate"), theirs.ratios("rate"), strict=True)
+        median = statistics.median(our - their for our, their in ahead)
+        report.add(f"ahead of {title}, {workers.name}", median, at_least=0.0)
+    return ratios
 
 
 def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: Namespace) -> dict[str, float]:
@@ -126,11 +148,11 @@ def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: N
     for title, (name, base, is_target) in OTHERS.items():
         with running(name, workers, var_dir) as server:
             if base == bare.name:
-                pairs = _pairs(bare, server, options.other_pairs, options.other_seconds, var_dir)
+                (pairs,) = _rounds(bare, [server], options.other_pairs, options.other_seconds, var_dir)
             else:
-                with running(base, workers, var_dir) as other_base:
-                    other_base.ask(WARM_UP_SECONDS)
-                    pairs = _pairs(other_base, server, options.other_pairs, options.other_seconds, var_dir)
+                with running(base, workers, var_dir) as other:
+                    other.ask(WARM_UP_SECONDS)
+                    (pairs,) = _rounds(other, [server], options.other_pairs, options.other_seconds, var_dir)
         report.figures[f"{title}, {workers.name}"] = pairs.figures()
         ratios[f"{title}, {workers.name}"] = pairs.ratio("rate")
         if is_target:
@@ -138,17 +160,22 @@ def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: N
     return ratios
 
 
-def _pairs(base: Server, server: Server, count: int, seconds: float, var_dir: Path) -> Pairs:
-    """Rounds in turn, after one that warms up the server; the base is warm."""
-    server.ask(WARM_UP_SECONDS)
-    pairs = Pairs()
+def _rounds(base: Server, servers: list[Server], count: int, seconds: float, var_dir: Path) -> list[Pairs]:
+    """Rounds in turn, after one that warms up each server; the base is warm. A list of pairs for each."""
+    for server in servers:
+        server.ask(WARM_UP_SECONDS)
+    asked = [base, *servers]
+    seen: list[list[dict[str, Any]]] = [[] for _ in asked]
     for number in range(count):
         _empty_queue(var_dir)
-        # Who is first changes: what the machine does slowly meanwhile meets both.
+        # Who is first changes: what the machine does slowly meanwhile meets all.
         with _doorbells_answered(var_dir):
-            for asked, seen in ((base, pairs.base), (server, pairs.thing))[:: 1 if number % 2 else -1]:
-                seen.append(asked.ask(seconds))
-    progress(f"{server.name}, {server.workers.name}: {pairs.figures()}")
+            for place in range(len(asked)):
+                turn = (number + place) % len(asked)
+                seen[turn].append(asked[turn].ask(seconds))
+    pairs = [Pairs(seen[0], one) for one in seen[1:]]
+    for server, one in zip(servers, pairs, strict=True):
+        progress(f"{server.name}, {server.workers.name}: {one.figures()}")
     return pairs
 
 
