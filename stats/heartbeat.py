@@ -12,6 +12,7 @@ from gateway.conf import conf
 from gateway.deadline import deadline
 
 STALE_SECONDS = 30.0  # an idle consumer beats every few seconds
+SPAN_SECONDS = 5.0  # events a second are of a span of this length, or of the time between two beats
 LOOK_SECONDS = 2.0  # a database that hangs must not hang who looks
 
 _started_in: int | None = None  # the process that has told when it started
@@ -27,6 +28,11 @@ class Signs:
     has_doorbell: bool  # whether the doorbell that was asked for still waits, or isn't acknowledged
 
 
+_LEFT = "(heartbeat.span_events + excluded.events + excluded.duplicates + excluded.dead)"
+_SPAN = "extract(epoch FROM clock_timestamp() - heartbeat.span_at)"
+_SPAN_ENDS = f"{_SPAN} >= {SPAN_SECONDS}"
+
+
 def beat(batches: int = 0, events: int = 0, duplicates: int = 0, dead: int = 0) -> None:
     """Says that the consumer lives, and adds to what it has done. Raises django.db.Error.
 
@@ -36,7 +42,7 @@ def beat(batches: int = 0, events: int = 0, duplicates: int = 0, dead: int = 0) 
     is_first = _started_in != os.getpid()
     with connections[conf.database].cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO stats_consumerheartbeat AS heartbeat
                 (name, batches, events, duplicates, dead, seconds, started_at,
                  breaker, breaker_error, probe_pause)
@@ -45,13 +51,16 @@ def beat(batches: int = 0, events: int = 0, duplicates: int = 0, dead: int = 0) 
                 clock_timestamp(), 'closed', '', 0)
             ON CONFLICT (name) DO UPDATE SET
                 beat_at = clock_timestamp(),
+                per_second = CASE WHEN {_SPAN_ENDS} THEN {_LEFT} / {_SPAN} ELSE heartbeat.per_second END,
+                span_events = CASE WHEN {_SPAN_ENDS} THEN 0 ELSE {_LEFT} END,
+                span_at = CASE WHEN {_SPAN_ENDS} THEN clock_timestamp() ELSE heartbeat.span_at END,
                 started_at = CASE WHEN %s THEN excluded.started_at ELSE heartbeat.started_at END,
                 batches = heartbeat.batches + excluded.batches,
                 events = heartbeat.events + excluded.events,
                 duplicates = heartbeat.duplicates + excluded.duplicates,
                 dead = heartbeat.dead + excluded.dead,
                 seconds = heartbeat.seconds + excluded.seconds
-            """,
+            """,  # noqa: S608 (constants of this module)
             [conf.queue.name, batches, events, duplicates, dead, batches > 0, is_first],
         )
     _started_in = os.getpid()

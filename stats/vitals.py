@@ -40,6 +40,7 @@ class Consumer:
     duplicates: int
     dead_letters: int  # made so far
     seconds: float  # spent in transactions that counted
+    per_second: float  # events that left the queue lately
     breaker: str  # closed, open
     breaker_error: str
 
@@ -93,14 +94,16 @@ def _consumer() -> Consumer | None:
     beat = ConsumerHeartbeat.objects.using(conf.database).filter(name=conf.queue.name).first()
     if beat is None:
         return None
+    age = heartbeat.age() or 0.0
     return Consumer(
-        heartbeat_age_seconds=round(heartbeat.age() or 0.0, 3),
+        heartbeat_age_seconds=round(age, 3),
         started_at=beat.started_at,
         batches=beat.batches,
         events=beat.events,
         duplicates=beat.duplicates,
         dead_letters=beat.dead,
         seconds=beat.seconds,
+        per_second=beat.per_second if age < heartbeat.STALE_SECONDS else 0.0,
         breaker=beat.breaker,
         breaker_error=beat.breaker_error,
     )

@@ -42,6 +42,7 @@ class ConsumerState:
     duplicates: int
     dead_letters: int  # made so far
     seconds: float  # spent in transactions that counted
+    per_second: float  # events that left the queue lately, whatever became of them
     breaker: Literal["closed", "open"]
     breaker_error: str
 

@@ -39,9 +39,12 @@ RATE_SECONDS = 10
 SETTLED = timedelta(seconds=1)  # what was answered before has been counted, as a rule
 RATE_CAP = 50_000  # events that are counted for it
 
-_COUNTED = """
-SELECT count(*)
-FROM (SELECT FROM stats_event WHERE idempotent_id >= %s AND idempotent_id < %s LIMIT %s) AS found
+# What came is stored by now, or it waits; a batch says when it came, an event's id when it was answered.
+_CAME = """
+SELECT
+    (SELECT count(*) FROM (
+        SELECT FROM stats_event WHERE idempotent_id >= %s AND idempotent_id < %s LIMIT %s) AS found),
+    (SELECT coalesce(sum(events), 0) FROM gateway_queuedbatch WHERE created_at >= %s AND created_at < %s)
 """
 
 
@@ -70,7 +73,7 @@ def strip() -> list[Sign]:
             _journal(),
             *_asked("Fallback", _fallback),
         ]
-    signs = [*_backlog(found), *_asked("Counted", _rate), *_consumer(found), *_letters(found)]
+    signs = [*_backlog(found), *_asked("Coming in", _came), *_consumer(found), *_letters(found)]
     signs += [*_asked("Fallback", _fallback), _journal(), _mode(modes.in_force().mode)]
     return [*signs, *_asked("Verification", _verification)]
 
@@ -93,15 +96,16 @@ def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
     yield _sign("Oldest", oldest, OLDEST_SECONDS, _seconds(oldest) if events else "none", link)
 
 
-def _rate() -> Sign:
+def _came() -> Sign:
     """Of the last whole seconds whose events have had time to arrive."""
     until = datetime.now(UTC) - SETTLED
-    bounds = [id_prefix(until - timedelta(seconds=RATE_SECONDS)), id_prefix(until)]
+    since = until - timedelta(seconds=RATE_SECONDS)
     with reading(vitals.SECONDS), connections[conf.database].cursor() as cursor:
-        cursor.execute(_COUNTED, [*bounds, RATE_CAP])
-        count = cursor.fetchone()[0]
-    more = "over " if count >= RATE_CAP else ""
-    return Sign("Counted", f"{more}{count / RATE_SECONDS:,.1f} a second", GOOD, _page("stats_event"))
+        cursor.execute(_CAME, [id_prefix(since), id_prefix(until), RATE_CAP, since, until])
+        stored, waiting = cursor.fetchone()
+    more = "over " if stored >= RATE_CAP else ""
+    rate = (stored + waiting) / RATE_SECONDS
+    return Sign("Coming in", f"{more}{rate:,.1f} a second", GOOD, _page("stats_event"))
 
 
 def _consumer(found: vitals.Vitals) -> Iterator[Sign]:
@@ -113,6 +117,7 @@ def _consumer(found: vitals.Vitals) -> Iterator[Sign]:
     if beat.breaker != ConsumerHeartbeat.Breaker.CLOSED:
         yield Sign("Consumer", "breaker open", BAD, link)
         return
+    yield Sign("Counted", f"{beat.per_second:,.1f} a second", GOOD, link)
     age = beat.heartbeat_age_seconds
     yield _sign("Consumer", age, HEARTBEAT_SECONDS, f"alive {_seconds(age)} ago", link)
 

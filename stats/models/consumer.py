@@ -20,6 +20,11 @@ class ConsumerHeartbeat(models.Model):
     duplicates = models.BigIntegerField(default=0)
     dead = models.BigIntegerField(default=0)
     seconds = models.FloatField(db_default=0, help_text="Spent in transactions that counted.")
+    per_second = models.FloatField(
+        db_default=0, help_text="Events that left the queue a second, in the last whole span of some seconds."
+    )
+    span_at = models.DateTimeField(db_default=Now(), help_text="When the present span began.")
+    span_events = models.BigIntegerField(db_default=0, help_text="Left the queue in it.")
     started_at = models.DateTimeField(null=True, help_text="When the worker process began.")
     breaker = models.CharField(max_length=8, choices=Breaker, default=Breaker.CLOSED)
     breaker_error = models.TextField(default="", blank=True)

@@ -168,7 +168,7 @@ def sign(name: str) -> tuple[str, str]:
 def test_each_part_has_a_figure_a_state_and_a_place_to_go(events: list[TrafficEvent]) -> None:
     found = strip()
     assert [one.name for one in found] == [
-        *("Waiting", "Oldest", "Counted", "Consumer", "Dead letters"),
+        *("Waiting", "Oldest", "Coming in", "Counted", "Consumer", "Dead letters"),
         *("Fallback", "Journal", "Mode", "Verification"),
     ]
     assert all(one.link for one in found if one.name != "Journal")

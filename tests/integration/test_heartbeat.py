@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from zlib import crc32
 
 import psycopg
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django_q.brokers import get_broker
 from django_q.models import OrmQ
 
@@ -50,6 +52,18 @@ def test_each_beat_is_a_new_sign():
     assert heartbeat.signs().beat == first
     heartbeat.beat()
     assert heartbeat.signs().beat != first
+
+
+def test_events_a_second_are_of_a_span_and_of_all_that_left_the_queue():
+    heartbeat.beat()
+    ConsumerHeartbeat.objects.update(span_at=Now() - timedelta(seconds=10))
+    heartbeat.beat(batches=1, events=300, duplicates=150, dead=50)
+    assert ConsumerHeartbeat.objects.get().per_second == pytest.approx(50, rel=0.02)
+    heartbeat.beat(batches=1, events=1_000)
+    assert ConsumerHeartbeat.objects.get().per_second == pytest.approx(50, rel=0.02), "its span has not ended"
+    ConsumerHeartbeat.objects.update(span_at=Now() - timedelta(seconds=10))
+    heartbeat.beat()
+    assert ConsumerHeartbeat.objects.get().per_second == pytest.approx(100, rel=0.02)
 
 
 def test_an_open_breaker_keeps_the_heartbeat(send: Callable[..., int], make_event: Callable[..., object]):
