@@ -17,7 +17,8 @@ from gateway import capture, modes
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent, CollectedHourly
 from stats.consumer import drain
-from tests.browser.conftest import DESKTOP, PHONE, photograph
+from tests.browser.chromium import DESKTOP, PHONE
+from tests.browser.conftest import photograph
 from tests.integration.processes import wait_for
 from tests.load import get
 

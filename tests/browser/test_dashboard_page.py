@@ -10,7 +10,7 @@ from gateway import queue
 from gateway.events import encode
 from stats.consumer import drain
 from stats.models import Event
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.test_admin_pages import photograph
 from tests.integration.api_traffic import traffic
 
