@@ -30,7 +30,7 @@ FIELDS = {
 class EventAdmin(ReadOnlyAdmin):
     """Every request that was counted, newest first."""
 
-    list_display = ("time", "method", "path_cut", "route_cut", "status_shown", "took", "sent", "client")
+    list_display = ("time", "method_cut", "path_cut", "route_cut", "status_shown", "took", "sent", "client")
     list_deferred: ClassVar = ("user_agent", "host", "request_id", "country")
     fields = (
         "id_shown",
@@ -79,7 +79,7 @@ class EventAdmin(ReadOnlyAdmin):
         return text.code(event.idempotent_id)
 
     @display(description=_("Method"))
-    def method(self, event: Event) -> str:
+    def method_cut(self, event: Event) -> str:
         return text.one_line(event.method)
 
     @display(description=_("Path"))

@@ -80,6 +80,56 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(verbose_name='part'),
         ),
         migrations.AlterField(
+            model_name='pathstatsdaily',
+            name='status_1xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 1xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatsdaily',
+            name='status_2xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 2xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatsdaily',
+            name='status_3xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 3xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatsdaily',
+            name='status_4xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 4xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatsdaily',
+            name='status_5xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 5xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatshourly',
+            name='status_1xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 1xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatshourly',
+            name='status_2xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 2xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatshourly',
+            name='status_3xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 3xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatshourly',
+            name='status_4xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 4xx'),
+        ),
+        migrations.AlterField(
+            model_name='pathstatshourly',
+            name='status_5xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 5xx'),
+        ),
+        migrations.AlterField(
             model_name='readchange',
             name='note',
             field=models.TextField(blank=True, verbose_name='note'),
@@ -87,7 +137,57 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='readcomparison',
             name='report',
-            field=models.CharField(max_length=20, verbose_name='report'),
+            field=models.CharField(choices=[('overview', 'overview'), ('timeseries', 'timeseries'), ('routes', 'routes'), ('route', 'one route')], max_length=20, verbose_name='report'),
+        ),
+        migrations.AlterField(
+            model_name='totalsdaily',
+            name='status_1xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 1xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalsdaily',
+            name='status_2xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 2xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalsdaily',
+            name='status_3xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 3xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalsdaily',
+            name='status_4xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 4xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalsdaily',
+            name='status_5xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 5xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalshourly',
+            name='status_1xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 1xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalshourly',
+            name='status_2xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 2xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalshourly',
+            name='status_3xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 3xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalshourly',
+            name='status_4xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 4xx'),
+        ),
+        migrations.AlterField(
+            model_name='totalshourly',
+            name='status_5xx',
+            field=models.BigIntegerField(default=0, verbose_name='status 5xx'),
         ),
         migrations.AlterField(
             model_name='trafficday',

@@ -9,6 +9,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 PERCENT = (MinValueValidator(0), MaxValueValidator(100))
+REPORTS = [
+    ("overview", _("overview")),
+    ("timeseries", _("timeseries")),
+    ("routes", _("routes")),
+    ("route", _("one route")),
+]
 
 
 class ReadChange(models.Model):
@@ -62,7 +68,7 @@ class ReadComparison(models.Model):
     """One answer of a path beside the other's, over the hours in which both had to count the same."""
 
     made_at = models.DateTimeField(db_default=Now())
-    report = models.CharField(_("report"), max_length=20)
+    report = models.CharField(_("report"), max_length=20, choices=REPORTS)
     since = models.DateTimeField()
     until = models.DateTimeField()
     served = models.CharField(max_length=10, help_text=_("The path that answered the reader."))
@@ -88,7 +94,7 @@ class ReadComparison(models.Model):
 
     def __str__(self) -> str:
         return gettext("%(report)s of %(since)s to %(until)s") % {
-            "report": self.report,
+            "report": self.get_report_display(),
             "since": f"{self.since:%Y-%m-%d %H:%M}",
             "until": f"{self.until:%Y-%m-%d %H:%M}",
         }
