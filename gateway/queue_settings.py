@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 QUEUE_DEFAULTS: dict[str, Any] = {
     "name": "traffic-events",
     "max_batch_size": 100,
@@ -39,7 +41,7 @@ def q_cluster(queue: Mapping[str, Any], database: str = "default") -> dict[str, 
     options = {**QUEUE_DEFAULTS, **queue}
     return {
         "name": options["name"],
-        "label": "Task queue",
+        "label": _("Task queue"),  # a section of the admin
         "orm": database,
         "broker_class": "gateway.broker.PatientBroker",
         "workers": options["max_concurrency"],

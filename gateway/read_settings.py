@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
+from gateway.phrase import Phrase
+
 Source = Literal["queue", "legacy"]
 
 NOBODY = ""  # whatever reads for nobody in particular, as the snapshot does
@@ -40,7 +42,7 @@ class ReadSettings(NamedTuple):
 def read_settings(
     percent: object, queue_readers: object = (), legacy_readers: object = (), compared_percent: object = 0
 ) -> ReadSettings:
-    """From words as people write them. Raises ValueError that names the argument.
+    """From words as people write them. Raises ValueError that names the argument, with a phrase.
 
     `percent` may be `queue` or `legacy`; readers are an iterable of names, or one text of them.
     """
@@ -52,7 +54,9 @@ def read_settings(
     )
     both = found.queue_readers & found.legacy_readers
     if both:
-        raise ValueError(f"legacy_readers: {min(both)!r} is among the queue_readers, too")
+        raise ValueError(
+            Phrase("legacy_readers: %(reader)s is among the queue_readers, too", reader=repr(min(both)))
+        )
     return found
 
 
@@ -62,19 +66,24 @@ def _percent(name: str, value: object) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 100:
-        also = "" if name == "compared_percent" else ", nor queue or legacy"
-        raise ValueError(f"{name}: {value!r} is no percentage from 0 to 100{also}")
+        told = {"field": name, "value": repr(value)}
+        if name == "compared_percent":
+            raise ValueError(Phrase("%(field)s: %(value)s is no percentage from 0 to 100", **told))
+        raise ValueError(
+            Phrase("%(field)s: %(value)s is no percentage from 0 to 100, nor queue or legacy", **told)
+        )
     return number
 
 
 def _readers(name: str, value: object) -> frozenset[str]:
     words = re.split(r"[,\n]", value) if isinstance(value, str) else value
     if not isinstance(words, Iterable):
-        raise ValueError(f"{name}: {value!r} is no list of readers")
+        raise ValueError(Phrase("%(field)s: %(value)s is no list of readers", field=name, value=repr(value)))
     readers = [word.strip() if isinstance(word, str) else word for word in words]
     for reader in readers:
         if reader and not _is_reader(reader):
-            raise ValueError(f"{name}: {reader!r:.80} is neither user:NAME nor token:NAME")
+            told = {"field": name, "reader": f"{reader!r:.80}"}
+            raise ValueError(Phrase("%(field)s: %(reader)s is neither user:NAME nor token:NAME", **told))
     return frozenset(filter(None, readers))
 
 

@@ -7,6 +7,7 @@ from django.http import Http404
 from django.urls import include, path, re_path
 from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from gateway import views
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     # Django's "view on site", which no page here offers, asks the database for whatever the path says.
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),
+    path("admin/language/", set_language, name="set_language"),  # where unfold's switch sends its choice
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

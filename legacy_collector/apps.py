@@ -1,10 +1,11 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class LegacyCollectorConfig(AppConfig):
     name = "legacy_collector"
-    verbose_name = "Legacy collector"
+    verbose_name = _("Legacy collector")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

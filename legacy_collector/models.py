@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class Reason(IntFlag):
@@ -48,17 +49,18 @@ class CollectedEvent(models.Model):
     """An event the collector took over, once however often it came."""
 
     idempotent_id = models.CharField(max_length=22, primary_key=True)
-    payload = models.TextField(help_text="The event as its sender encoded it (JSON).")
+    payload = models.TextField(help_text=_("The event as its sender encoded it (JSON)."))
     route = models.TextField()
-    hour = models.DateTimeField(help_text="The hour (UTC) the request belongs to.")
+    hour = models.DateTimeField(help_text=_("The hour (UTC) the request belongs to."))
     status = models.SmallIntegerField()
-    reasons = models.SmallIntegerField(help_text="Bit set: 1 dual, 2 sample, 4 legacy, 8 fallback.")
-    replay_pending = models.BooleanField("to be replayed")
+    reasons = models.SmallIntegerField(help_text=_("Bit set: 1 dual, 2 sample, 4 legacy, 8 fallback."))
+    replay_pending = models.BooleanField(_("to be replayed"))
     collected_at = models.DateTimeField()
-    replayed_at = models.DateTimeField(null=True, help_text="When it was last put into the queue.")
+    replayed_at = models.DateTimeField(null=True, help_text=_("When it was last put into the queue."))
 
     class Meta:
-        verbose_name = "collected event"
+        verbose_name = _("collected event")
+        verbose_name_plural = _("collected events")
         ordering = ["-idempotent_id"]
         indexes = [
             # replay: what waits, oldest first. Empty while the queue works.
@@ -90,10 +92,11 @@ class CollectedHourly(models.Model):
     route = models.TextField()
     hour = models.DateTimeField()
     requests = models.BigIntegerField()
-    errors = models.BigIntegerField(help_text="Requests with a status of 400 or more.")
+    errors = models.BigIntegerField(help_text=_("Requests with a status of 400 or more."))
 
     class Meta:
-        verbose_name = "collected hourly count"
+        verbose_name = _("collected hourly count")
+        verbose_name_plural = _("collected hourly counts")
         constraints = [
             models.UniqueConstraint(fields=["route", "hour"], name="collectedhourly_route_hour"),
         ]

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 logger = logging.getLogger(__name__)
 
@@ -13,7 +14,7 @@ LOADED_BEFORE_FORKS = ("stats.consumer", "stats.snapshot")
 
 class StatsConfig(AppConfig):
     name = "stats"
-    verbose_name = "Traffic"
+    verbose_name = _("Traffic")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -17,6 +17,7 @@ from django.db.models import Sum
 from gateway import queue
 from gateway.conf import conf
 from gateway.models import FallbackDrill
+from gateway.phrase import Phrase
 from gateway.timings import CONSUMPTION, HAND_OVER, ID, quantile
 from legacy_collector import held
 from legacy_collector.database import CollectorRefused
@@ -41,7 +42,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """One line of the gate."""
+    """One line of the gate. Its texts are English; a page shows those that are phrases in its language."""
 
     name: str
     figure: str
@@ -71,7 +72,8 @@ def readiness(now: datetime | None = None) -> Readiness:
             found.extend(part(now))
         except (Error, CollectorRefused) as error:
             reason = " ".join(str(error).split())
-            found.append(Condition(title, "unknown", "", State.UNKNOWN, f"could not be asked: {reason}"))
+            advice = Phrase("could not be asked: %(reason)s", reason=reason)
+            found.append(Condition(title, Phrase("unknown"), "", State.UNKNOWN, advice))
     return Readiness(now, tuple(found))
 
 
@@ -91,12 +93,13 @@ def _shares(now: datetime) -> Iterator[Condition]:
     late = waiting.events if waiting.oldest_seconds > OLDEST_SECONDS else 0
     every = counted + dead + late
     yield _share(
-        "sent to the queue",
+        Phrase("sent to the queue"),
         every - min(fallen_back, every),
         every,
-        "look for what made the queue refuse: the log's lines 'Queue refused'",
+        Phrase("look for what made the queue refuse: the log's lines 'Queue refused'"),
     )
-    yield _share("consumed", counted, every, "look at the dead letters, and whether the consumer keeps up")
+    advice = Phrase("look at the dead letters, and whether the consumer keeps up")
+    yield _share(Phrase("consumed"), counted, every, advice)
 
 
 def _drilled(since: datetime) -> int:
@@ -106,26 +109,31 @@ def _drilled(since: datetime) -> int:
 
 
 def _share(name: str, part: int, whole: int, advice: str) -> Condition:
-    bound = f"> {SHARE:.1%} of the last {DAYS} days"
+    bound = Phrase("> %(share)s of the last %(days)s days", share=f"{SHARE:.1%}", days=DAYS)
     if whole < FEWEST:
-        return Condition(name, f"{whole:,} requests", bound, State.UNKNOWN, f"wait for {FEWEST:,} requests")
+        figure = Phrase("%(count)s requests", count=f"{whole:,}")
+        wait = Phrase("wait for %(count)s requests", count=f"{FEWEST:,}")
+        return Condition(name, figure, bound, State.UNKNOWN, wait)
     share = part / whole
     state = State.PASS if share > SHARE else State.FAIL
-    return Condition(name, f"{share:.4%} ({part:,} of {whole:,})", bound, state, advice)
+    figure = Phrase(
+        "%(share)s (%(part)s of %(whole)s)", share=f"{share:.4%}", part=f"{part:,}", whole=f"{whole:,}"
+    )
+    return Condition(name, figure, bound, state, advice)
 
 
 def _backlog(now: datetime) -> Iterator[Condition]:
     waiting = queue.depth()
-    advice = "see whether the worker runs (pipeline_status) and what slows it down"
+    advice = Phrase("see whether the worker runs (pipeline_status) and what slows it down")
     yield Condition(
-        "backlog",
-        f"{waiting.events:,} events",
+        Phrase("backlog"),
+        Phrase("%(count)s events", count=f"{waiting.events:,}"),
         f"< {BACKLOG_EVENTS}",
         State.PASS if waiting.events < BACKLOG_EVENTS else State.FAIL,
         advice,
     )
     yield Condition(
-        "oldest waiting",
+        Phrase("oldest waiting"),
         f"{waiting.oldest_seconds:.1f} s",
         f"< {OLDEST_SECONDS:g} s",
         State.PASS if waiting.oldest_seconds < OLDEST_SECONDS else State.FAIL,
@@ -144,30 +152,36 @@ def _verified(now: datetime) -> Iterator[Condition]:
     ]
     failed = [f"{day:%m-%d}" for day, report in latest.items() if report and report.verdict == Verdict.FAILS]
     yield Condition(
-        "duplicates",
-        f"{duplicates:,} in {len(reports)} verified days",
+        Phrase("duplicates"),
+        Phrase("%(count)s in %(days)s verified days", count=f"{duplicates:,}", days=len(reports)),
         "0",
         State.FAIL if duplicates else (State.PASS if len(reports) == DAYS else State.UNKNOWN),
-        "look at the verification that found them" if duplicates else "wait until each day is verified",
+        Phrase("look at the verification that found them")
+        if duplicates
+        else Phrase("wait until each day is verified"),
     )
+    yield _compared(reports, failed, missing + unknown)
+
+
+def _compared(reports: list[VerificationReport], failed: list[str], unknown: list[str]) -> Condition:
+    days = {"days": DAYS - len(unknown) - len(failed), "of": DAYS}
     errors = [report.error for report in reports if report.error is not None]
-    worst = f"worst {max(errors):.3%}" if errors else "none compared"
-    if failed:
-        state, advice = State.FAIL, f"open the verification of {', '.join(failed)} (UTC)"
-    elif missing or unknown:
-        state = State.UNKNOWN
-        advice = (
-            f"not verified: {', '.join(missing + unknown)}; verify_counts --store --since DAY --until DAY"
-        )
+    if errors:
+        worst = f"{max(errors):.3%}"
+        figure = Phrase("%(days)s of %(of)s days hold, worst %(worst)s", **days, worst=worst)
     else:
-        state, advice = State.PASS, ""
-    yield Condition(
-        "verification",
-        f"{DAYS - len(missing) - len(unknown) - len(failed)} of {DAYS} days hold, {worst}",
-        f"< 1 % on each of the last {DAYS} days",
-        state,
-        advice,
-    )
+        figure = Phrase("%(days)s of %(of)s days hold, none compared", **days)
+    state, advice = State.PASS, ""
+    if failed:
+        state = State.FAIL
+        advice = Phrase("open the verification of %(days)s (UTC)", days=", ".join(failed))
+    elif unknown:
+        state = State.UNKNOWN
+        advice = Phrase(
+            "not verified: %(days)s; verify_counts --store --since DAY --until DAY", days=", ".join(unknown)
+        )
+    bound = Phrase("< 1 %% on each of the last %(days)s days", days=DAYS)
+    return Condition(Phrase("verification"), figure, bound, state, advice)
 
 
 def _report_of(day: datetime) -> VerificationReport | None:
@@ -180,47 +194,55 @@ def _drill(now: datetime) -> Iterator[Condition]:
     since = now - timedelta(days=DAYS)
     drills = FallbackDrill.objects.using(conf.database).filter(verified_at__gte=since, fallen_back__gt=0)
     last = drills.order_by("-verified_at").first()
+    if last and last.verified_at:
+        figure = Phrase(
+            "%(count)s events, all counted, on %(time)s UTC",
+            count=f"{last.fallen_back:,}",
+            time=f"{last.verified_at:%Y-%m-%d %H:%M}",
+        )
+    else:
+        figure = Phrase("no drill in %(days)s days", days=DAYS)
     yield Condition(
-        "fallback",
-        f"{last.fallen_back:,} events, all counted, on {last.verified_at:%Y-%m-%d %H:%M} UTC"
-        if last and last.verified_at
-        else f"no drill in {DAYS} days",
-        f"shown to work within {DAYS} days",
+        Phrase("fallback"),
+        figure,
+        Phrase("shown to work within %(days)s days", days=DAYS),
         State.PASS if last else State.UNKNOWN,
-        "" if last else "manage.py fallback_drill, while there is traffic",
+        "" if last else Phrase("manage.py fallback_drill, while there is traffic"),
     )
 
 
 def _times(now: datetime) -> Iterator[Condition]:
     since = now - timedelta(days=1)
     for title, name, bound in (
-        ("making an id, p99", ID, ID_SECONDS),
-        ("hand-over of a batch, p99", HAND_OVER, HAND_OVER_SECONDS),
-        ("consumption of a batch, p99", CONSUMPTION, CONSUMPTION_SECONDS),
+        (Phrase("making an id, p99"), ID, ID_SECONDS),
+        (Phrase("hand-over of a batch, p99"), HAND_OVER, HAND_OVER_SECONDS),
+        (Phrase("consumption of a batch, p99"), CONSUMPTION, CONSUMPTION_SECONDS),
     ):
         seconds, count = quantile(name, P99, since)
         if seconds is None or count < FEWEST_TIMES:
-            state, figure = State.UNKNOWN, f"measured {count:,} times in a day"
+            state, figure = State.UNKNOWN, Phrase("measured %(count)s times in a day", count=f"{count:,}")
         else:
             state = State.PASS if seconds < bound else State.FAIL
-            figure = f"{seconds * 1000:.2f} ms ({count:,} measured)"
+            figure = Phrase(
+                "%(time)s ms (%(count)s measured)", time=f"{seconds * 1000:.2f}", count=f"{count:,}"
+            )
         yield Condition(
             title,
             figure,
             f"< {bound * 1000:g} ms",
             state,
-            "wait for traffic"
+            Phrase("wait for traffic")
             if state is State.UNKNOWN
-            else "see docs/performance.md for what it depends on",
+            else Phrase("see docs/performance.md for what it depends on"),
         )
 
 
 PARTS: tuple[tuple[str, Callable[[datetime], Iterator[Condition]]], ...] = (
-    ("sent and consumed", _shares),
-    ("backlog", _backlog),
-    ("verification", _verified),
-    ("fallback", _drill),
-    ("times", _times),
+    (Phrase("sent and consumed"), _shares),
+    (Phrase("backlog"), _backlog),
+    (Phrase("verification"), _verified),
+    (Phrase("fallback"), _drill),
+    (Phrase("times"), _times),
 )
 
 

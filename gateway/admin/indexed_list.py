@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from unfold.views import ChangeList
 
 from gateway.admin.paginator import CappedCount
@@ -43,7 +44,8 @@ class IndexedList(ChangeList):
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
                 raise
-            messages.warning(request, f"Looking took longer than {SECONDS} s. A shorter time is quicker.")
+            told = gettext("Looking took longer than %(seconds)s s. A shorter time is quicker.")
+            messages.warning(request, told % {"seconds": SECONDS})
             self._show_nothing()
         if not self.query and not self.has_active_filters:
             # So that the head of the page offers no "show all" where all is shown.

@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway import modes
@@ -24,7 +26,7 @@ class ModeChangeAdmin(ReadOnlyAdmin):
     # The link first: on a phone, unfold takes a first column without one for its checkbox.
     list_display = ("since", "mode_shown", "share", "who", "why")
     keeps_history = True
-    empty_text = (
+    empty_text = _(
         "Nobody has chosen a mode: STATS_MODE is in force. The button above puts another one into force, in"
         " all processes within 10 seconds."
     )
@@ -54,26 +56,26 @@ class ModeChangeAdmin(ReadOnlyAdmin):
 
     # --- columns and fields --------------------------------------------------------------------------
 
-    @display(description="Mode")
+    @display(description=_("Mode"))
     def mode_shown(self, change: ModeChange) -> SafeString:
         return text.label(change.mode, KINDS[change.mode], title=change.get_mode_display())
 
-    @display(description="Sample")
+    @display(description=_("Sample"))
     def share(self, change: ModeChange) -> str:
         return f"{change.sample_rate:.3%}" if change.mode == ModeChange.Mode.SAMPLE else "-"
 
-    @display(description="In force since (UTC)")
+    @display(description=_("In force since (UTC)"))
     def since(self, change: ModeChange) -> str:
         return text.utc(change.changed_at)
 
-    @display(description="Chosen by")
+    @display(description=_("Chosen by"))
     def who(self, change: ModeChange) -> str:
-        return text.whole(change.changed_by) if change.changed_by else "the settings (STATS_MODE)"
+        return text.whole(change.changed_by) if change.changed_by else gettext("the settings (STATS_MODE)")
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def why(self, change: ModeChange) -> str:
         return text.one_line(change.note)
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def note_shown(self, change: ModeChange) -> str:
         return text.whole(change.note)

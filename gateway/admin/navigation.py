@@ -7,63 +7,64 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 # A page is a title, an icon, the model whose list it is (and whose viewers may see it), and the name of its
 # URL where it is no model's list.
-SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
     (
-        "Traffic",
+        _("Traffic"),
         (
-            ("Overview", "monitoring", "stats.pathstatshourly", "admin:index"),
-            ("Events", "swap_vert", "stats.event"),
-            ("Hourly statistics", "bar_chart", "stats.pathstatshourly"),
-            ("Daily statistics", "calendar_month", "stats.pathstatsdaily"),
-            ("Imported hours", "history", "stats.importedhourly"),
-            ("Days", "event_available", "stats.trafficday"),
-            ("Archive", "archive", "stats.archivedfile"),
+            (_("Overview"), "monitoring", "stats.pathstatshourly", "admin:index"),
+            (_("Events"), "swap_vert", "stats.event"),
+            (_("Hourly statistics"), "bar_chart", "stats.pathstatshourly"),
+            (_("Daily statistics"), "calendar_month", "stats.pathstatsdaily"),
+            (_("Imported hours"), "history", "stats.importedhourly"),
+            (_("Days"), "event_available", "stats.trafficday"),
+            (_("Archive"), "archive", "stats.archivedfile"),
         ),
     ),
     (
-        "Queue",
+        _("Queue"),
         (
-            ("Queued batches", "inbox", "gateway.queuedbatch"),
-            ("Dead letters", "report", "stats.deadletter"),
-            ("Consumer", "monitor_heart", "stats.consumerheartbeat"),
-            ("Worker starts", "restart_alt", "stats.workerstart"),
+            (_("Queued batches"), "inbox", "gateway.queuedbatch"),
+            (_("Dead letters"), "report", "stats.deadletter"),
+            (_("Consumer"), "monitor_heart", "stats.consumerheartbeat"),
+            (_("Worker starts"), "restart_alt", "stats.workerstart"),
         ),
     ),
     (
-        "Cutover",
+        _("Cutover"),
         (
-            ("Mode", "alt_route", "gateway.modechange"),
-            ("Verification", "fact_check", "stats.verificationreport"),
-            ("Readiness", "rule", "stats.verificationreport", "admin:stats_readiness"),
-            ("Read path", "call_split", "stats.readchange"),
-            ("Compared answers", "compare", "stats.readcomparison"),
+            (_("Mode"), "alt_route", "gateway.modechange"),
+            (_("Verification"), "fact_check", "stats.verificationreport"),
+            (_("Readiness"), "rule", "stats.verificationreport", "admin:stats_readiness"),
+            (_("Read path"), "call_split", "stats.readchange"),
+            (_("Compared answers"), "compare", "stats.readcomparison"),
         ),
     ),
     (
-        "Fallback",
+        _("Fallback"),
         (
-            ("Collected events", "move_to_inbox", "legacy_collector.collectedevent"),
-            ("Collected hourly counts", "schedule", "legacy_collector.collectedhourly"),
+            (_("Collected events"), "move_to_inbox", "legacy_collector.collectedevent"),
+            (_("Collected hourly counts"), "schedule", "legacy_collector.collectedhourly"),
         ),
     ),
     (
-        "Task queue",
+        _("Task queue"),
         (
-            ("Queued tasks", "pending_actions", "django_q.ormq"),
-            ("Schedules", "event_repeat", "django_q.schedule"),
-            ("Failed tasks", "error", "django_q.failure"),
-            ("Successful tasks", "task_alt", "django_q.success"),
+            (_("Queued tasks"), "pending_actions", "django_q.ormq"),
+            (_("Schedules"), "event_repeat", "django_q.schedule"),
+            (_("Failed tasks"), "error", "django_q.failure"),
+            (_("Successful tasks"), "task_alt", "django_q.success"),
         ),
     ),
     (
-        "Accounts",
+        _("Accounts"),
         (
-            ("Users", "person", "auth.user"),
-            ("Groups", "group", "auth.group"),
-            ("API tokens", "key", "stats.apitoken"),
+            (_("Users"), "person", "auth.user"),
+            (_("Groups"), "group", "auth.group"),
+            (_("API tokens"), "key", "stats.apitoken"),
         ),
     ),
 )

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.indexed_list import IndexedList
 from gateway.admin.lookups import CarefulLookups
@@ -32,9 +35,9 @@ class ReadOnlyAdmin(CarefulLookups):
     # Columns the list does not load.
     list_deferred: ClassVar[Sequence[str]] = ()
     # Shown on the page: what the search box takes, as (example, meaning).
-    search_examples: ClassVar[Sequence[tuple[str, str]]] = ()
+    search_examples: ClassVar[Sequence[tuple[str, str | Promise]]] = ()
     # Shown in place of the list while there is nothing to list.
-    empty_text = "Nothing has been recorded yet."
+    empty_text: ClassVar[str | Promise] = _("Nothing has been recorded yet.")
     # Whether people can do something here, so that a history of it exists.
     keeps_history = False
 
@@ -77,6 +80,11 @@ class ReadOnlyAdmin(CarefulLookups):
     ) -> HttpResponse:
         context = {**self.detail_context(request), **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        # What is kept names its row in one language, whoever's it was.
+        with translation.override(None):
+            return super().log_addition(request, obj, message)
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:
         """What the detail page's template needs beside the row."""

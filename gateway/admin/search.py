@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 _ID_PREFIX = re.compile(r"[0-9]{13}-[0-9a-f]{0,8}|[0-9]{1,13}")
 _TIME = re.compile(
@@ -111,9 +112,9 @@ def _leading_time(term: str) -> tuple[Period | None, str]:
         )
         end = start + length
     except (ValueError, OverflowError):
-        raise SearchError(f"{match[0]} is no date or time.") from None
+        raise SearchError(gettext("%(term)s is no date or time.") % {"term": match[0]}) from None
     if start.year < 1970:
-        raise SearchError(f"{match[0]} lies before 1970.")
+        raise SearchError(gettext("%(term)s lies before 1970.") % {"term": match[0]})
     return Period(_milliseconds(start), _milliseconds(end)), term[match.end() :].strip()
 
 

@@ -9,6 +9,7 @@ import msgspec
 from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from gateway.idempotency import extract_timestamp
 from gateway.logs import printable
@@ -96,8 +97,8 @@ def block(text: str) -> SafeString | str:
         return "-"
     lines = "\n".join(printable(line) for line in text[:MAX_BLOCK].split("\n"))
     left_out = len(text) - MAX_BLOCK
-    note = f"\n\u2026 {left_out:,} more characters" if left_out > 0 else ""
-    return format_html('<pre class="tg-block">{}{}</pre>', lines, note)
+    note = gettext("%(count)s more characters") % {"count": count(left_out)} if left_out > 0 else ""
+    return format_html('<pre class="tg-block">{}{}</pre>', lines, note and f"\n\u2026 {note}")
 
 
 def json_block(text: str) -> SafeString | str:

@@ -1,6 +1,7 @@
 """Admin pages of what the consumer stores.
 
-`dashboard` and `route_page` are loaded when they are asked for: they load numpy, and all processes load this.
+`dashboard`, `route_page` and `readiness_page` are loaded when they are asked for: they load numpy, and all
+processes load this.
 """
 
 from django.contrib import admin

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from gateway.admin import text
 from gateway.conf import conf
@@ -23,7 +25,12 @@ from stats.reports.shapes import Overview, RouteRow, Routes, TimeSeries, TopValu
 
 ROUTES = 15
 VALUES = 5
-KINDS = {"client": "Clients", "user_agent": "User agents", "method": "Methods", "country": "Countries"}
+KINDS = {
+    "client": _("Clients"),
+    "user_agent": _("User agents"),
+    "method": _("Methods"),
+    "country": _("Countries"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
     return {
         **found,
         **viewing.controls(choice),
-        "title": "Traffic",
+        "title": gettext("Traffic"),
         "sorts": [(name, title, choice.url(sort=name)) for name, title in SORTS.items()],
         "problem": problem,
         "traffic": traffic,
@@ -99,7 +106,7 @@ def _values(found: TopValues) -> dict[str, Any]:
         "title": KINDS[found.kind],
         "rows": [
             {
-                "value": text.one_line(row.value) if row.value else "not said",
+                "value": text.one_line(row.value) if row.value else gettext("not said"),
                 "requests": numbers.count(row.requests),
                 "share": numbers.share(row.share),
             }

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import search, text
@@ -28,7 +30,7 @@ FIELDS = {
 class EventAdmin(ReadOnlyAdmin):
     """Every request that was counted, newest first."""
 
-    list_display = ("time", "method", "path_cut", "route_cut", "status_shown", "took", "sent", "client")
+    list_display = ("time", "method_cut", "path_cut", "route_cut", "status_shown", "took", "sent", "client")
     list_deferred: ClassVar = ("user_agent", "host", "request_id", "country")
     fields = (
         "id_shown",
@@ -46,17 +48,17 @@ class EventAdmin(ReadOnlyAdmin):
         "agent_shown",
     )
     search_fields = ("pk",)
-    search_help_text = "Id, time (UTC) or route"
+    search_help_text = _("Id, time (UTC) or route")
     search_examples = (
-        ("1763900000000-5d29ab01", "One event by its id, or some by how their ids begin."),
-        ("2025-11-23 12:13", "A day, hour, minute or second (UTC)."),
-        ("/api/users", "Routes that begin so; also after a time."),
+        ("1763900000000-5d29ab01", _("One event by its id, or some by how their ids begin.")),
+        ("2025-11-23 12:13", _("A day, hour, minute or second (UTC).")),
+        ("/api/users", _("Routes that begin so; also after a time.")),
         (
             "2025-11-23 12 status:500",
-            "Within an hour at most also path:, client:, request:, method: and status:.",
+            _("Within an hour at most also path:, client:, request:, method: and status:."),
         ),
     )
-    empty_text = (
+    empty_text = _(
         "No requests have been counted yet. A request through the gateway appears here within a second."
     )
 
@@ -64,71 +66,71 @@ class EventAdmin(ReadOnlyAdmin):
         query = search.parse(term, FIELDS)
         return rows.filter(query.on_ids("idempotent_id"), _on_fields(query), _on_route(query))
 
-    @display(description="Time (UTC)")
+    @display(description=_("Time (UTC)"))
     def time(self, event: Event) -> str:
         return text.utc(event.timestamp)
 
-    @display(description="Time")
+    @display(description=_("Time"))
     def time_utc(self, event: Event) -> str:
         return f"{text.utc(event.timestamp)} UTC"
 
-    @display(description="Id")
+    @display(description=_("Id"))
     def id_shown(self, event: Event) -> str:
         return text.code(event.idempotent_id)
 
-    @display(description="Method")
-    def method(self, event: Event) -> str:
+    @display(description=_("Method"))
+    def method_cut(self, event: Event) -> str:
         return text.one_line(event.method)
 
-    @display(description="Path")
+    @display(description=_("Path"))
     def path_cut(self, event: Event) -> str:
         return text.one_line(event.path)
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_cut(self, event: Event) -> str:
         return text.one_line(event.route)
 
-    @display(description="Status")
+    @display(description=_("Status"))
     def status_shown(self, event: Event) -> SafeString:
         return text.status_label(event.status)
 
-    @display(description="Took")
+    @display(description=_("Took"))
     def took(self, event: Event) -> str:
         return text.milliseconds(event.response_time)
 
-    @display(description="Sent")
+    @display(description=_("Sent"))
     def sent(self, event: Event) -> str:
         return text.size(event.response_bytes)
 
-    @display(description="Client")
+    @display(description=_("Client"))
     def client(self, event: Event) -> str:
         return text.code(event.client_ip_hash)
 
-    @display(description="Method")
+    @display(description=_("Method"))
     def method_shown(self, event: Event) -> str:
         return text.whole(event.method)
 
-    @display(description="Path")
+    @display(description=_("Path"))
     def path_shown(self, event: Event) -> str:
         return text.whole(event.path)
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_shown(self, event: Event) -> str:
         return text.whole(event.route)
 
-    @display(description="Country")
+    @display(description=_("Country"))
     def country_shown(self, event: Event) -> str:
         return text.whole(event.country)
 
-    @display(description="Request id")
+    @display(description=_("Request id"))
     def request_shown(self, event: Event) -> str:
         return text.whole(event.request_id)
 
-    @display(description="Host")
+    @display(description=_("Host"))
     def host_shown(self, event: Event) -> str:
         return text.whole(event.host)
 
-    @display(description="User agent")
+    @display(description=_("User agent"))
     def agent_shown(self, event: Event) -> str:
         return text.whole(event.user_agent)
 
@@ -138,7 +140,8 @@ def _on_fields(query: Query) -> Q:
         return Q()
     if query.period is None or query.period.length > HOUR:
         names = ", ".join(f"{name}:" for name in query.fields)
-        raise SearchError(f"{names} can be searched only together with an hour, such as 2025-11-23 12.")
+        refusal = gettext("%(fields)s can be searched only together with an hour, such as 2025-11-23 12.")
+        raise SearchError(refusal % {"fields": names})
     conditions: dict[str, object] = {FIELDS[name]: value for name, value in query.fields.items()}
     if "status" in conditions:
         conditions["status"] = _status(query.fields["status"])
@@ -147,7 +150,8 @@ def _on_fields(query: Query) -> Q:
 
 def _status(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) == 3):
-        raise SearchError(f"status:{text} is no status; an example is status:404.")
+        refusal = gettext("status:%(status)s is no status; an example is status:404.")
+        raise SearchError(refusal % {"status": text})
     return int(text)
 
 

@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import search, text
@@ -26,12 +28,12 @@ class ImportedHourlyAdmin(ReadOnlyAdmin):
     )
     ordering = ("-hour", "-requests")
     search_fields = ("pk",)
-    search_help_text = "Time (UTC) or route"
+    search_help_text = _("Time (UTC) or route")
     search_examples = (
-        ("2025-11-23 12", "A day or an hour (UTC)."),
-        ("/api/users", "Routes that begin so; also after a time."),
+        ("2025-11-23 12", _("A day or an hour (UTC).")),
+        ("/api/users", _("Routes that begin so; also after a time.")),
     )
-    empty_text = "Nothing has been imported. manage.py import_legacy_counts does it."
+    empty_text = _("Nothing has been imported. manage.py import_legacy_counts does it.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         counted = TotalsHourly.objects.filter(hour=OuterRef("hour"))
@@ -43,44 +45,45 @@ class ImportedHourlyAdmin(ReadOnlyAdmin):
         # LIKE 'x%' on a column with collation "C" is a range of the index.
         return rows.filter(hours, Q(route__startswith=query.text) if query.text else Q())
 
-    @display(description="Hour (UTC)")
+    @display(description=_("Hour (UTC)"))
     def hour_utc(self, row: ImportedHourly) -> str:
         return text.hour(row.hour)
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_cut(self, row: ImportedHourly) -> str:
         return text.one_line(row.route)
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_shown(self, row: ImportedHourly) -> str:
         return text.whole(row.route)
 
-    @display(description="Requests")
+    @display(description=_("Requests"))
     def total(self, row: ImportedHourly) -> str:
         return text.count(row.requests)
 
-    @display(description="Errors")
+    @display(description=_("Errors"))
     def failed(self, row: ImportedHourly) -> str:
         return text.share(row.errors, row.requests)
 
-    @display(description="Source")
+    @display(description=_("Source"))
     def source_cut(self, row: ImportedHourly) -> str:
         return text.one_line(row.source)
 
-    @display(description="Source")
+    @display(description=_("Source"))
     def source_shown(self, row: ImportedHourly) -> str:
         return text.whole(row.source)
 
-    @display(description="State")
+    @display(description=_("State"))
     def state(self, row: Any) -> SafeString:
         if row.superseded_at or row.has_events:
-            return text.label("superseded by events", "", "The queue path has this hour: its own rows count")
-        return text.label("counts", "success", "The queue path has nothing of this hour")
+            told = gettext("The queue path has this hour: its own rows count")
+            return text.label(gettext("superseded by events"), "", told)
+        return text.label(gettext("counts"), "success", gettext("The queue path has nothing of this hour"))
 
-    @display(description="Imported (UTC)")
+    @display(description=_("Imported (UTC)"))
     def imported(self, row: ImportedHourly) -> str:
         return text.utc(row.imported_at)
 
-    @display(description="Superseded for good (UTC)")
+    @display(description=_("Superseded for good (UTC)"))
     def superseded(self, row: ImportedHourly) -> str:
         return text.utc(row.superseded_at)

@@ -10,10 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.phrase import shown
 from gateway.read_settings import read_settings
 from stats import read_from
 from stats.models import ReadChange, ReadComparison
@@ -36,7 +39,7 @@ class ReadChangeForm(forms.ModelForm):
             try:
                 read_settings(*(cleaned[name] for name in FIELDS))
             except ValueError as error:
-                field, _, message = str(error).partition(": ")
+                field, message = shown(error.args[0]).split(": ", 1)
                 self.add_error(field, message)
         return cleaned
 
@@ -49,7 +52,7 @@ class ReadChangeAdmin(ReadOnlyAdmin):
     list_display = ("percent_shown", "forced", "compared", "since", "who", "why")
     list_display_links = ("since",)
     keeps_history = True
-    empty_text = (
+    empty_text = _(
         "Nobody has chosen: READ_FROM is in force. The button above has another share of the readers answered"
         " by the queue path, in all processes within 10 seconds."
     )
@@ -83,41 +86,43 @@ class ReadChangeAdmin(ReadOnlyAdmin):
             "show_save_and_add_another": False,
         }
 
-    @display(description="From the queue path")
+    @display(description=_("From the queue path"))
     def percent_shown(self, change: ReadChange) -> SafeString:
         kind = "success" if change.percent == 100 else "info" if change.percent else "warning"
-        return text.label(f"{change.percent:g} % of the readers", kind)
+        told = gettext("%(percent)s %% of the readers") % {"percent": f"{change.percent:g}"}
+        return text.label(told, kind)
 
-    @display(description="Forced readers")
+    @display(description=_("Forced readers"))
     def forced(self, change: ReadChange) -> str:
         queue, legacy = (len(found.splitlines()) for found in (change.queue_readers, change.legacy_readers))
-        return f"{queue} to the queue path, {legacy} to the collector" if queue or legacy else "-"
+        told = gettext("%(queue)s to the queue path, %(legacy)s to the collector")
+        return told % {"queue": queue, "legacy": legacy} if queue or legacy else "-"
 
-    @display(description="Always from the queue path")
+    @display(description=_("Always from the queue path"))
     def queue_shown(self, change: ReadChange) -> str:
         return text.block(change.queue_readers) if change.queue_readers else "-"
 
-    @display(description="Always from the collector")
+    @display(description=_("Always from the collector"))
     def legacy_shown(self, change: ReadChange) -> str:
         return text.block(change.legacy_readers) if change.legacy_readers else "-"
 
-    @display(description="Answers compared")
+    @display(description=_("Answers compared"))
     def compared(self, change: ReadChange) -> str:
         return f"{change.compared_percent:g} %"
 
-    @display(description="In force since (UTC)")
+    @display(description=_("In force since (UTC)"))
     def since(self, change: ReadChange) -> str:
         return text.utc(change.changed_at)
 
-    @display(description="Chosen by")
+    @display(description=_("Chosen by"))
     def who(self, change: ReadChange) -> str:
         return text.whole(change.changed_by)
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def why(self, change: ReadChange) -> str:
         return text.one_line(change.note)
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def note_shown(self, change: ReadChange) -> str:
         return text.whole(change.note)
 
@@ -125,11 +130,11 @@ class ReadChangeAdmin(ReadOnlyAdmin):
 class DifferingFilter(admin.SimpleListFilter):
     """Only the one choice that has an index of its own."""
 
-    title = "answers"
+    title = _("answers")
     parameter_name = "answers"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("differing", "that differ")]
+        return [("differing", gettext("that differ"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(difference__gt=0) if self.value() == "differing" else queryset
@@ -155,43 +160,44 @@ class ReadComparisonAdmin(ReadOnlyAdmin):
         *("report", "begin", "end", "served_shown", "queue", "collector", "difference_shown", "made"),
         "differing_shown",
     )
-    empty_text = (
+    empty_text = _(
         "No answer has been compared. Read path says how many are to be; hours of mode dual can be, a quarter"
         " of an hour after they are over."
     )
 
-    @display(description="Compared (UTC)")
+    @display(description=_("Compared (UTC)"))
     def made(self, row: ReadComparison) -> str:
         return text.utc(row.made_at)
 
-    @display(description="From (UTC)")
+    @display(description=_("From (UTC)"))
     def begin(self, row: ReadComparison) -> str:
         return text.utc(row.since)
 
-    @display(description="To (UTC)")
+    @display(description=_("To (UTC)"))
     def end(self, row: ReadComparison) -> str:
         return text.utc(row.until)
 
-    @display(description="Answered by")
+    @display(description=_("Answered by"))
     def served_shown(self, row: ReadComparison) -> str:
-        return "the queue path" if row.served == "queue" else "the collector"
+        return gettext("the queue path") if row.served == "queue" else gettext("the collector")
 
-    @display(description="Queue path")
+    @display(description=_("Queue path"))
     def queue(self, row: ReadComparison) -> str:
         return text.count(row.queue_requests)
 
-    @display(description="Collector")
+    @display(description=_("Collector"))
     def collector(self, row: ReadComparison) -> str:
         return text.count(row.collector_requests)
 
-    @display(description="Difference")
+    @display(description=_("Difference"))
     def difference_shown(self, row: ReadComparison) -> SafeString:
         return text.label(f"{row.difference:.3%}", "danger" if row.difference else "success")
 
-    @display(description="What differs most")
+    @display(description=_("What differs most"))
     def differing_shown(self, row: ReadComparison) -> str:
         if not row.differing:
-            return "Nothing."
-        titles = ("Name", "Queue path", "of these errors", "Collector", "of these errors")
+            return gettext("Nothing.")
+        errors = gettext("of these errors")
+        titles = (gettext("Name"), gettext("Queue path"), errors, gettext("Collector"), errors)
         rows = [[text.one_line(str(name)), *(f"{n:,}" for n in counts)] for name, *counts in row.differing]
         return render_to_string("gateway/plain_table.html", {"titles": titles, "rows": rows})

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import search, text
@@ -43,49 +45,49 @@ class RollupAdmin(ReadOnlyAdmin):
     def on_period(self, period: Period) -> Q:
         raise NotImplementedError
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_cut(self, stats: Any) -> str:
         return text.one_line(stats.route)
 
-    @display(description="Route")
+    @display(description=_("Route"))
     def route_shown(self, stats: Any) -> str:
         return text.whole(stats.route)
 
-    @display(description="Requests")
+    @display(description=_("Requests"))
     def total(self, stats: Rollup) -> str:
         return text.count(stats.requests)
 
-    @display(description="Errors")
+    @display(description=_("Errors"))
     def failed(self, stats: Rollup) -> str:
         return text.share(stats.errors, stats.requests)
 
-    @display(description="By status")
+    @display(description=_("By status"))
     def classes(self, stats: Rollup) -> SafeString:
         return text.status_classes({number: getattr(stats, f"status_{number}xx") for number in range(1, 6)})
 
-    @display(description="Mean")
+    @display(description=_("Mean"))
     def mean(self, stats: Rollup) -> str:
         return text.milliseconds(stats.response_time_mean)
 
-    @display(description="p95 (≈)")
+    @display(description=_("p95 (≈)"))
     def p95_shown(self, stats: Rollup) -> str:
         return text.milliseconds(stats.p95)
 
-    @display(description="Clients (≈)")
+    @display(description=_("Clients (≈)"))
     def clients_cut(self, stats: Rollup) -> str:
         return text.count(round(stats.distinct_clients))
 
-    @display(description="Shortest")
+    @display(description=_("Shortest"))
     def fastest(self, stats: Rollup) -> str:
         return text.milliseconds(stats.response_time_min)
 
-    @display(description="Longest")
+    @display(description=_("Longest"))
     def slowest(self, stats: Rollup) -> str:
         return text.milliseconds(stats.response_time_max)
 
-    @display(description="Response times")
+    @display(description=_("Response times"))
     def quantiles(self, stats: Rollup) -> SafeString | str:
-        latency, _ = _summaries(stats)
+        latency = _summaries(stats)[0]
         if not latency.count:
             return "-"
         return format_html_join(
@@ -97,18 +99,17 @@ class RollupAdmin(ReadOnlyAdmin):
             ),
         )
 
-    @display(description="Distinct clients")
+    @display(description=_("Distinct clients"))
     def clients_shown(self, stats: Rollup) -> str:
-        _, clients = _summaries(stats)
-        found = clients.estimate()
+        found = _summaries(stats)[1].estimate()
         if found.is_exact:
             return text.count(found.estimate)
         if found.is_lower_bound:
-            return f"at least {text.count(found.estimate)}"
+            return gettext("at least %(count)s") % {"count": text.count(found.estimate)}
         upper = "?" if found.upper is None else text.count(found.upper)
-        return f"≈ {text.count(found.estimate)} ({text.count(found.lower)} to {upper})"
+        return _estimate(text.count(found.estimate), text.count(found.lower), upper)
 
-    @display(description="Sent")
+    @display(description=_("Sent"))
     def sent(self, stats: Rollup) -> str:
         return text.size(stats.response_bytes)
 
@@ -124,7 +125,11 @@ def _bounded(value: float | None, lower: float | None, upper: float | None, is_e
         return "-"
     if is_exact:
         return text.milliseconds(value)
-    return f"≈ {text.milliseconds(value)} ({text.milliseconds(lower)} to {text.milliseconds(upper)})"
+    return _estimate(*(text.milliseconds(one) for one in (value, lower, upper)))
+
+
+def _estimate(value: str, lower: str, upper: str) -> str:
+    return gettext("≈ %(value)s (%(lower)s to %(upper)s)") % {"value": value, "lower": lower, "upper": upper}
 
 
 @admin.register(PathStatsHourly)
@@ -137,12 +142,12 @@ class PathStatsHourlyAdmin(RollupAdmin):
     )
     fields = ("route_shown", "hour_utc", *FIGURES)
     ordering = ("-hour", "-requests")
-    search_help_text = "Time (UTC) or route"
+    search_help_text = _("Time (UTC) or route")
     search_examples = (
-        ("2025-11-23 12", "A day or an hour (UTC)."),
-        ("/api/users", "Routes that begin so; also after a time."),
+        ("2025-11-23 12", _("A day or an hour (UTC).")),
+        ("/api/users", _("Routes that begin so; also after a time.")),
     )
-    empty_text = "No hour has been counted yet. The first request through the gateway begins one."
+    empty_text = _("No hour has been counted yet. The first request through the gateway begins one.")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.route_view)
@@ -168,7 +173,7 @@ class PathStatsHourlyAdmin(RollupAdmin):
     def on_period(self, period: Period) -> Q:
         return period.on_hours("hour")
 
-    @display(description="Hour (UTC)")
+    @display(description=_("Hour (UTC)"))
     def hour_utc(self, stats: PathStatsHourly) -> str:
         return text.hour(stats.hour)
 
@@ -183,16 +188,16 @@ class PathStatsDailyAdmin(RollupAdmin):
     )
     fields = ("route_shown", "day_utc", *FIGURES)
     ordering = ("-day", "-requests")
-    search_help_text = "Day (UTC) or route"
+    search_help_text = _("Day (UTC) or route")
     search_examples = (
-        ("2025-11-23", "A day (UTC)."),
-        ("/api/users", "Routes that begin so; also after a day."),
+        ("2025-11-23", _("A day (UTC).")),
+        ("/api/users", _("Routes that begin so; also after a day.")),
     )
-    empty_text = "No day is over yet, or none has been merged from its hours."
+    empty_text = _("No day is over yet, or none has been merged from its hours.")
 
     def on_period(self, period: Period) -> Q:
         return period.on_days("day")
 
-    @display(description="Day (UTC)")
+    @display(description=_("Day (UTC)"))
     def day_utc(self, stats: PathStatsDaily) -> str:
         return text.day(stats.day)

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 
 from gateway.admin import text
 from stats import read_from, reports
@@ -71,13 +72,16 @@ def _page(choice: Choice, period: Range, reader: str, may_see_events: bool) -> P
     events, looked_at = [], ""
     if may_see_events:
         notable = reports.notable(choice.route, period, limit=EVENTS)
-        events = [_events("Newest errors", notable.errors), _events("Slowest requests", notable.slowest)]
+        events = [
+            _events(gettext("Newest errors"), notable.errors),
+            _events(gettext("Slowest requests"), notable.slowest),
+        ]
         looked_at = numbers.count(notable.looked_at)
     return Page(
         report=found,
         cards=cards(found, choice.is_compared),
         charts=charts,
-        mixes=[_mix("Status", found.statuses), _mix("Methods", found.methods)],
+        mixes=[_mix(gettext("Status"), found.statuses), _mix(gettext("Methods"), found.methods)],
         mix_of=numbers.count(found.mix_of),
         events=events,
         looked_at=looked_at,

@@ -13,6 +13,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from gateway.admin import text
@@ -29,7 +31,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     actions = ("revoke_selected",)
     change_form_outer_before_template = "gateway/api_token_actions.html"
     keeps_history = True
-    empty_text = "No token has been made. One lets a program read /stats/api/ and /metrics."
+    empty_text = _("No token has been made. One lets a program read /stats/api/ and /metrics.")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("stats.add_apitoken"))
@@ -53,7 +55,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         # No redirect: what a redirect shows must be kept meanwhile, in a cookie or in the session.
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Token {obj.name}",
+            "title": gettext("Token %(name)s") % {"name": obj.name},
             "opts": self.opts,
             "media": self.media,
             "token": obj,
@@ -63,7 +65,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     # --- revoked -------------------------------------------------------------------------------------
 
-    @action(description="Revoke", permissions=["revoke"])
+    @action(description=_("Revoke"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
         self._revoke(request, rows)
 
@@ -93,7 +95,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def _revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
         valid = list(rows.filter(revoked_at=None))
         count = tokens.revoke(ApiToken.objects.filter(pk__in=[token.pk for token in valid]))
-        messages.success(request, f"{count:,} {'token' if count == 1 else 'tokens'} revoked.")
+        told = ngettext("%(count)s token revoked.", "%(count)s tokens revoked.", count)
+        messages.success(request, told % {"count": text.count(count)})
         LogEntry.objects.log_actions(
             user_id=str(request.user.pk),
             queryset=valid,
@@ -103,32 +106,32 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     # --- columns and fields --------------------------------------------------------------------------
 
-    @display(description="Name")
+    @display(description=_("Name"))
     def name_cut(self, token: ApiToken) -> str:
         return text.one_line(token.name)
 
-    @display(description="Name")
+    @display(description=_("Name"))
     def name_whole(self, token: ApiToken) -> str:
         return text.whole(token.name)
 
-    @display(description="Begins with")
+    @display(description=_("Begins with"))
     def beginning(self, token: ApiToken) -> str:
         return text.code(token.prefix)
 
-    @display(description="State")
+    @display(description=_("State"))
     def state(self, token: ApiToken) -> SafeString:
         if token.revoked_at:
-            return text.label("revoked", "danger", title=f"{text.utc(token.revoked_at)} UTC")
-        return text.label("valid", "success")
+            return text.label(gettext("revoked"), "danger", title=f"{text.utc(token.revoked_at)} UTC")
+        return text.label(gettext("valid"), "success")
 
-    @display(description="Made (UTC)")
+    @display(description=_("Made (UTC)"))
     def made(self, token: ApiToken) -> str:
         return text.utc(token.created_at)
 
-    @display(description="Made by")
+    @display(description=_("Made by"))
     def maker(self, token: ApiToken) -> str:
         return text.whole(token.created_by.get_username() if token.created_by else "")
 
-    @display(description="Last used (UTC)")
+    @display(description=_("Last used (UTC)"))
     def used(self, token: ApiToken) -> str:
         return text.utc(token.last_used_at)

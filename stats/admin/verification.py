@@ -9,21 +9,41 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.functional import Promise
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.phrase import shown
 from stats.models import VerificationReport
 
 if TYPE_CHECKING:
     from stats.verification.shapes import Hour, Report, Route
 
 KINDS = {"holds": "success", "does not hold": "danger", "not enough data": "warning"}
-STATES = {"pass": "success", "fail": "danger", "not enough data": "warning"}
+PLACES = {
+    "waiting to be replayed": _("%(count)s waiting to be replayed"),
+    "dead letters": _("%(count)s dead letters"),
+    "nowhere": _("%(count)s nowhere"),
+}
+BASES = {
+    "ids": pgettext_lazy("compared by", "ids"),
+    "counts": pgettext_lazy("compared by", "counts"),
+    "nothing": pgettext_lazy("compared by", "nothing"),
+}
+ROUTE_TITLES = (
+    *(_("Route"), _("Queue path"), _("Collector")),
+    *(_("Missing in queue path"), _("Missing in collector")),
+)
+HOUR_TITLES = (
+    *(_("Hour (UTC)"), _("Mode"), _("Verdict"), pgettext_lazy("of a comparison", "Error"), *ROUTE_TITLES[1:]),
+    _("Compared by"),
+)
 IDS_SHOWN = 200
 
 
@@ -47,7 +67,7 @@ class VerificationReportAdmin(ReadOnlyAdmin):
         "missing_in_collector",
         "inside",
     )
-    empty_text = (
+    empty_text = _(
         "Nothing has been verified yet. Each night the day before is, once the collector has been in use;"
         " verify_counts --store does it at once."
     )
@@ -60,106 +80,87 @@ class VerificationReportAdmin(ReadOnlyAdmin):
         """The gate before the next phase."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        from stats.readiness import State, readiness  # here: it loads numpy, and all processes load this
+        from stats.admin import readiness_page  # here: it loads numpy, and all processes load this
 
-        found = readiness()
-        rows = [
-            [
-                condition.name,
-                text.label(condition.state.value, STATES[condition.state.value]),
-                condition.figure,
-                condition.bound,
-                condition.advice if condition.state is not State.PASS else "",
-            ]
-            for condition in found.conditions
-        ]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Readiness",
-            "opts": self.opts,
-            "media": self.media,
-            "is_open": found.is_open,
-            "at": text.utc(found.at),
-            "titles": ("Condition", "State", "Figure", "Bound", "What to do"),
-            "rows": rows,
-        }
-        return TemplateResponse(request, "gateway/readiness.html", context)
+        return readiness_page.view(self, request)
 
     # --- columns -------------------------------------------------------------------------------------
 
-    @display(description="From (UTC)")
+    @display(description=_("From (UTC)"))
     def begin(self, row: VerificationReport) -> str:
         return text.utc(row.since)
 
-    @display(description="To (UTC)")
+    @display(description=_("To (UTC)"))
     def end(self, row: VerificationReport) -> str:
         return text.utc(row.until)
 
-    @display(description="Verdict")
+    @display(description=_("Verdict"))
     def verdict_shown(self, row: VerificationReport) -> SafeString:
-        return text.label(row.verdict, KINDS.get(row.verdict, ""))
+        return text.label(row.get_verdict_display(), KINDS.get(row.verdict, ""))
 
-    @display(description="Error")
+    @display(description=pgettext_lazy("of a comparison", "Error"))
     def error_shown(self, row: VerificationReport) -> str:
         return "-" if row.error is None else f"{row.error:.3%}"
 
-    @display(description="Requests compared")
+    @display(description=_("Requests compared"))
     def compared_shown(self, row: VerificationReport) -> str:
         return text.count(row.compared)
 
-    @display(description="Made (UTC)")
+    @display(description=_("Made (UTC)"))
     def made(self, row: VerificationReport) -> str:
         return text.utc(row.made_at)
 
     # --- detail --------------------------------------------------------------------------------------
 
-    @display(description="Look at this first")
+    @display(description=_("Look at this first"))
     def findings(self, row: VerificationReport) -> str:
         report = _report(row)
         if report is None:
-            return "This report was made by another version."
-        lines = ((text.whole(finding),) for finding in report.findings)
-        return format_html_join("", "<div>{}</div>", lines) or "Nothing."
+            return gettext("This report was made by another version.")
+        lines = ((text.whole(finding),) for finding in _findings(report))
+        return format_html_join("", "<div>{}</div>", lines) or gettext("Nothing.")
 
-    @display(description="Routes that differ most")
+    @display(description=_("Routes that differ most"))
     def routes(self, row: VerificationReport) -> str:
-        titles = ("Route", "Queue path", "Collector", "Missing in queue path", "Missing in collector")
-        return _table(
-            titles, [_route(found) for found in _part(row, "routes")], "Every route is counted alike."
-        )
+        rows = [_route(found) for found in _part(row, "routes")]
+        return _table(ROUTE_TITLES, rows, gettext("Every route is counted alike."))
 
-    @display(description="Hours")
+    @display(description=_("Hours"))
     def hours(self, row: VerificationReport) -> str:
-        titles = (
-            *("Hour (UTC)", "Mode", "Verdict", "Error", "Queue path", "Collector"),
-            *("Missing in queue path", "Missing in collector", "Compared by"),
-        )
-        return _table(titles, [_hour(found) for found in _part(row, "hours")], "No hour could be compared.")
+        rows = [_hour(found) for found in _part(row, "hours")]
+        return _table(HOUR_TITLES, rows, gettext("No hour could be compared."))
 
-    @display(description="Missing in the queue path")
+    @display(description=_("Missing in the queue path"))
     def missing_in_queue(self, row: VerificationReport) -> str:
         report = _report(row)
         if report is None or not report.missing_in_queue:
             return "-"
-        return text.block("\n".join([f"of these: {report.explanation}", *_first(report.missing_in_queue)]))
+        return text.block("\n".join([_explanation(report), *_first(report.missing_in_queue)]))
 
-    @display(description="Missing in the collector")
+    @display(description=_("Missing in the collector"))
     def missing_in_collector(self, row: VerificationReport) -> str:
         report = _report(row)
         return text.block("\n".join(_first(report.missing_in_collector))) if report else "-"
 
-    @display(description="The queue path by itself")
+    @display(description=_("The queue path by itself"))
     def inside(self, row: VerificationReport) -> str:
         report = _report(row)
         if report is None:
             return "-"
         inside = report.inside
-        return (
-            f"{inside.rows:,} rows, {inside.duplicates:,} duplicates,"
-            f" {len(inside.mismatches):,} hours whose statistics differ from their rows,"
-            f" {len(inside.gaps):,} gaps, {inside.dead_letters:,} dead letters,"
-            f" {inside.fallback_waiting:,} events wait to be replayed"
+        told = gettext(
+            "%(rows)s rows, %(duplicates)s duplicates,"
+            " %(mismatches)s hours whose statistics differ from their rows, %(gaps)s gaps,"
+            " %(dead_letters)s dead letters, %(waiting)s events wait to be replayed"
         )
+        return told % {
+            "rows": text.count(inside.rows),
+            "duplicates": text.count(inside.duplicates),
+            "mismatches": text.count(len(inside.mismatches)),
+            "gaps": text.count(len(inside.gaps)),
+            "dead_letters": text.count(inside.dead_letters),
+            "waiting": text.count(inside.fallback_waiting),
+        }
 
 
 def _report(row: VerificationReport) -> Report | None:
@@ -176,9 +177,25 @@ def _part(row: VerificationReport, name: str) -> list[Any]:
     return getattr(report, name) if report else []
 
 
+def _findings(report: Report) -> list[str]:
+    """They are kept in English; what they were made of gives them again, to be shown in any language."""
+    from stats.verification.findings import findings  # likewise
+
+    made = {str(found): found for found in findings(report.hours, report.routes, report.inside)}
+    return [shown(made.get(kept, kept)) for kept in report.findings]
+
+
+def _explanation(report: Report) -> str:
+    """Where those are that are missing in the queue path."""
+    counts = ((told, report.explained.get(place, 0)) for place, told in PLACES.items())
+    places = ", ".join(told % {"count": text.count(number)} for told, number in counts)
+    return gettext("of these: %(places)s") % {"places": places}
+
+
 def _first(ids: list[str]) -> list[str]:
     more = len(ids) - IDS_SHOWN
-    return [*ids[:IDS_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
+    told = [gettext("and %(count)s more") % {"count": text.count(more)}] if more > 0 else []
+    return [*ids[:IDS_SHOWN], *told]
 
 
 def _route(row: Route) -> list[object]:
@@ -191,14 +208,14 @@ def _hour(row: Hour) -> list[object]:
     return [
         text.hour(row.hour),
         row.mode,
-        text.label(row.verdict.value, KINDS[row.verdict.value]),
+        text.label(VerificationReport.Verdict(row.verdict.value).label, KINDS[row.verdict.value]),
         f"{row.error:.3%}",
         *(f"{number:,}" for number in numbers),
-        row.basis.value,
+        BASES[row.basis.value],
     ]
 
 
-def _table(titles: tuple[str, ...], rows: list[list[object]], empty: str) -> str:
+def _table(titles: tuple[Promise, ...], rows: list[list[object]], empty: str) -> str:
     if not rows:
         return empty
     return render_to_string("gateway/plain_table.html", {"titles": titles, "rows": rows})

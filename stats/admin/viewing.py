@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import Error
 from django.http import HttpRequest
+from django.utils.translation import gettext, pgettext_lazy
 
+from gateway.phrase import shown
 from legacy_collector.database import CollectorRefused
 from stats.dashboard.choice import RANGES, Choice
 from stats.errors import one_line
@@ -18,6 +20,7 @@ from stats.reports import InvalidFilter, ReportTimedOut
 logger = logging.getLogger(__name__)
 
 ZONE_COOKIE = "tallygate_zone"  # the page's script says which zone the viewer's clock has
+FIELDS = {"start": pgettext_lazy("of a range", "start"), "end": pgettext_lazy("of a range", "end")}
 T = TypeVar("T")
 
 
@@ -45,7 +48,7 @@ def read(make: Callable[[], T]) -> tuple[T | None, str]:
     try:
         return make(), ""
     except InvalidFilter as error:
-        return None, str(error)
+        return None, f"{FIELDS.get(error.field, error.field)}: {shown(error.reason)}"
     except (Error, OSError, ReportTimedOut, CollectorRefused) as error:
         logger.warning("Page of traffic: %s", one_line(error))
-        return None, "The statistics can't be read at the moment."
+        return None, gettext("The statistics can't be read at the moment.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
@@ -25,28 +26,30 @@ class WorkerStartAdmin(ReadOnlyAdmin):
 
     list_display = ("started", "cause_shown", "reason_cut", "host_cut", "pid")
     fields = ("started", "cause_shown", "reason_shown", "host_shown", "pid")
-    empty_text = "No worker has been started yet. script/server starts one, and so does manage.py qcluster."
+    empty_text = _(
+        "No worker has been started yet. script/server starts one, and so does manage.py qcluster."
+    )
 
-    @display(description="Started (UTC)")
+    @display(description=_("Started (UTC)"))
     def started(self, start: WorkerStart) -> str:
         return text.utc(start.started_at)
 
-    @display(description="Why")
+    @display(description=_("Why"))
     def cause_shown(self, start: WorkerStart) -> SafeString:
-        return text.label(start.cause, KINDS.get(start.cause, ""))
+        return text.label(start.get_cause_display(), KINDS.get(start.cause, ""))
 
-    @display(description="What was wrong before")
+    @display(description=_("What was wrong before"))
     def reason_cut(self, start: WorkerStart) -> str:
         return text.one_line(start.reason)
 
-    @display(description="What was wrong before")
+    @display(description=_("What was wrong before"))
     def reason_shown(self, start: WorkerStart) -> str:
         return text.whole(start.reason)
 
-    @display(description="Host")
+    @display(description=_("Host"))
     def host_cut(self, start: WorkerStart) -> str:
         return text.one_line(start.host)
 
-    @display(description="Host")
+    @display(description=_("Host"))
     def host_shown(self, start: WorkerStart) -> str:
         return text.whole(start.host)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from stats.dashboard import numbers
 from stats.reports.shapes import Distinct, Figures, Overview, Quantile, RouteReport
 
@@ -29,8 +31,8 @@ def cards(found: Overview | RouteReport, is_compared: bool) -> list[Card]:
 
 
 def _cards(now: Figures, before: Figures | None) -> Iterator[Card]:
-    yield _card("Requests", now, before, lambda of: of.requests, numbers.count, more_is="")
-    yield _card("Error rate", now, before, _error_rate, numbers.share, more_is="bad")
+    yield _card(gettext("Requests"), now, before, lambda of: of.requests, numbers.count, more_is="")
+    yield _card(gettext("Error rate"), now, before, _error_rate, numbers.share, more_is="bad")
     for rank in ("p50", "p95", "p99"):
         yield _card(
             rank,
@@ -41,8 +43,12 @@ def _cards(now: Figures, before: Figures | None) -> Iterator[Card]:
             more_is="bad",
             note=_quantile_note(getattr(now, rank)),
         )
-    yield _card("Clients", now, before, _clients, numbers.count, more_is="", note=_clients_note(now.clients))
-    yield _card("Sent", now, before, lambda of: of.response_bytes, numbers.size, more_is="")
+    yield _card(
+        *(gettext("Clients"), now, before, _clients, numbers.count),
+        more_is="",
+        note=_clients_note(now.clients),
+    )
+    yield _card(gettext("Sent"), now, before, lambda of: of.response_bytes, numbers.size, more_is="")
 
 
 def _card(
@@ -76,7 +82,7 @@ def _value(found: Quantile | None) -> float | None:
 def _quantile_note(found: Quantile | None) -> str:
     if found is None or found.is_exact:
         return ""
-    return f"estimate, {numbers.milliseconds(found.lower)} to {numbers.milliseconds(found.upper)}"
+    return _estimate(numbers.milliseconds(found.lower), numbers.milliseconds(found.upper))
 
 
 def _clients(of: Figures) -> float | None:
@@ -87,5 +93,9 @@ def _clients_note(found: Distinct | None) -> str:
     if found is None or found.is_exact:
         return ""
     if found.is_lower_bound or found.upper is None:
-        return "at least"
-    return f"estimate, {numbers.count(found.lower)} to {numbers.count(found.upper)}"
+        return gettext("at least")
+    return _estimate(numbers.count(found.lower), numbers.count(found.upper))
+
+
+def _estimate(lower: str, upper: str) -> str:
+    return gettext("estimate, %(lower)s to %(upper)s") % {"lower": lower, "upper": upper}

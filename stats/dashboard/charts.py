@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.dateformat import format as date_format
+from django.utils.translation import get_language, gettext, pgettext, pgettext_lazy
+
 from stats.dashboard import numbers
+from stats.dashboard.heat import WEEKDAYS
 from stats.reports.shapes import Bin, Bucket, StatusClasses, TimeSeries
 
 # Distinct in light and in dark, and for those who see no red or green: also named in the legend.
@@ -21,7 +25,11 @@ CLASSES: tuple[tuple[str, str, Callable[[StatusClasses], int]], ...] = (
 UNKNOWN = "#8590a2"
 LINES = ("#579dff", "#9f8fef", "#e34935")
 GREY = "#8590a2"
-FORMATS = {"minute": "%H:%M", "hour": "%a %H:%M", "day": "%d %b"}
+STEPS = {
+    "minute": pgettext_lazy("step of a chart", "minute"),
+    "hour": pgettext_lazy("step of a chart", "hour"),
+    "day": pgettext_lazy("step of a chart", "day"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,13 +54,22 @@ def requests(series: TimeSeries) -> Chart:
     # Imported ones, and all that the collector answers with.
     unknown = [bucket.imported if bucket.statuses else bucket.requests for bucket in series.buckets]
     if any(unknown):
-        datasets.append(_bars("status not known", UNKNOWN, unknown))
-    total = sum(bucket.requests for bucket in series.buckets)
+        datasets.append(_bars(gettext("status not known"), UNKNOWN, unknown))
+    return _chart(gettext("Requests"), "bar", series, datasets, _sum_and_peak(series), is_stacked=True)
+
+
+def _sum_and_peak(series: TimeSeries) -> str:
+    total = f"{sum(bucket.requests for bucket in series.buckets):,}"
     peak = max(series.buckets, key=lambda bucket: bucket.requests, default=None)
-    summary = f"{total:,} requests"
-    if peak is not None and peak.requests:
-        summary += f", at most {peak.requests:,} in one {series.step}, {_label(peak, series.step)}"
-    return _chart("Requests", "bar", series, datasets, summary, is_stacked=True)
+    if peak is None or not peak.requests:
+        return gettext("%(total)s requests") % {"total": total}
+    told = gettext("%(total)s requests, at most %(most)s in one %(step)s, %(when)s")
+    return told % {
+        "total": total,
+        "most": f"{peak.requests:,}",
+        "step": STEPS[series.step],
+        "when": _label(peak, series.step),
+    }
 
 
 def response_times(series: TimeSeries) -> Chart:
@@ -64,28 +81,41 @@ def response_times(series: TimeSeries) -> Chart:
         if any(values)
     ]
     known = [value for value in lines["p95"] if value is not None]
-    summary = f"p95 from {min(known):,.0f} to {max(known):,.0f} ms" if known else "No response times"
-    return _chart("Response times, ms", "line", series, datasets, summary)
+    summary = gettext("No response times")
+    if known:
+        least, most = f"{min(known):,.0f}", f"{max(known):,.0f}"
+        summary = gettext("p95 from %(least)s to %(most)s ms") % {"least": least, "most": most}
+    return _chart(gettext("Response times, ms"), "line", series, datasets, summary)
 
 
 def clients(series: TimeSeries) -> Chart:
     """Distinct clients of each step."""
     values = [bucket.clients for bucket in series.buckets]
-    datasets = [_line("clients", LINES[0], values)] if any(values) else []
-    summary = (
-        f"At most {max((value or 0) for value in values):,} clients in one {series.step}" if values else ""
-    )
-    return _chart("Clients", "line", series, datasets, summary)
+    datasets = [_line(gettext("clients"), LINES[0], values)] if any(values) else []
+    summary = ""
+    if values:
+        most = f"{max((value or 0) for value in values):,}"
+        told = gettext("At most %(most)s clients in one %(step)s")
+        summary = told % {"most": most, "step": STEPS[series.step]}
+    return _chart(gettext("Clients"), "line", series, datasets, summary)
 
 
 def histogram(bins: Sequence[Bin]) -> Chart:
     """How long requests took, in percent of them."""
-    labels = [f"{numbers.milliseconds(one.low)} to {numbers.milliseconds(one.high)}" for one in bins]
+    labels = [_bounds(one) for one in bins]
     most = max(bins, key=lambda one: one.share, default=None)
-    summary = "No response times" if most is None else f"most took {labels[bins.index(most)]}"
+    summary = gettext("No response times")
+    if most is not None:
+        summary = gettext("most took %(time)s") % {"time": labels[bins.index(most)]}
     shares = [round(100 * one.share, 2) for one in bins]
-    bars = {"label": "% of the requests", "backgroundColor": LINES[0], "data": shares}
-    return _drawn("How long requests took, % of them", "bar", labels, [bars], summary, is_stacked=False)
+    bars = {"label": gettext("share of the requests, %"), "backgroundColor": LINES[0], "data": shares}
+    title = gettext("How long requests took, %")
+    return _drawn(title, "bar", labels, [bars], summary, is_stacked=False)
+
+
+def _bounds(one: Bin) -> str:
+    low, high = numbers.milliseconds(one.low), numbers.milliseconds(one.high)
+    return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def _bars(label: str, colour: str, values: Sequence[int]) -> dict[str, Any]:
@@ -129,6 +159,7 @@ def _drawn(
 ) -> Chart:
     ticks = {"color": GREY, "maxRotation": 0, "autoSkip": True, "autoSkipPadding": 16}
     options = {
+        "locale": get_language(),  # of the numbers on its axes and in its tooltips
         "animation": False,
         "responsive": True,
         "maintainAspectRatio": False,
@@ -156,4 +187,10 @@ def _drawn(
 
 
 def _label(bucket: Bucket, step: str) -> str:
-    return bucket.start.strftime(FORMATS[step])
+    start = bucket.start
+    if step == "minute":
+        return f"{start:%H:%M}"
+    if step == "hour":
+        return f"{WEEKDAYS[start.weekday()]} {start:%H:%M}"
+    # Translators: a day on the axis of a chart, as Django's date formats are written.
+    return date_format(start, pgettext("date format", "d M"))

@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext_lazy as _
+
+from gateway.phrase import Phrase
 from stats.reports import InvalidFilter, Range
 from stats.reports.filters import MAX_ROUTE
 
-RANGES = {"1h": "Hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
-SORTS = {"requests": "Busiest", "p95": "Slowest", "errors": "Most errors", "error_rate": "Highest error rate"}
+RANGES = {"1h": _("Hour"), "24h": _("24 hours"), "7d": _("7 days"), "30d": _("30 days")}
+SORTS = {
+    "requests": _("Busiest"),
+    "p95": _("Slowest"),
+    "errors": _("Most errors"),
+    "error_rate": _("Highest error rate"),
+}
 MINUTES_UP_TO = timedelta(hours=3)
 HOURS_UP_TO = timedelta(days=8)
 
@@ -85,5 +93,6 @@ def _moment(field: str, text: str, zone: object) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidFilter(field, f"{text!r} is no time, like 2025-11-23T12:00") from None
+        reason = Phrase("%(value)s is no time, like 2025-11-23T12:00", value=repr(text))
+        raise InvalidFilter(field, reason) from None
     return found if found.tzinfo else found.replace(tzinfo=zone)  # type: ignore[arg-type]

@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.utils.functional import Promise
+from django.utils.translation import pgettext_lazy
+
 from stats.reports import Range
 from stats.reports.shapes import TimeSeries
 
 SHOWN_FROM = timedelta(days=6)  # the last seven days are today and the six before
 LONGEST = timedelta(days=60)  # that hours are asked for
 LEVELS = 9
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = (
+    pgettext_lazy("weekday", "Mon"),
+    pgettext_lazy("weekday", "Tue"),
+    pgettext_lazy("weekday", "Wed"),
+    pgettext_lazy("weekday", "Thu"),
+    pgettext_lazy("weekday", "Fri"),
+    pgettext_lazy("weekday", "Sat"),
+    pgettext_lazy("weekday", "Sun"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    weekday: str
+    weekday: Promise
     cells: tuple[Cell, ...]
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from django.utils.translation import gettext, pgettext
+
 UNKNOWN = "-"
-_UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def count(value: float) -> str:
-    """Exactly up to 99,999, from there on in three digits."""
+    """Exactly up to 99,999, from there on in three digits, or as many as stand before the point."""
     if value < 100_000:
         return f"{value:,.0f}"
-    for size, unit in _UNITS:
-        if value >= size * 0.9995:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:,.0f}"
+    # Translators: by how much a unit of large counts multiplies, and its name; the largest first.
+    units = _units(pgettext("units of counts", "1e9 G, 1e6 M, 1e3 k"))
+    size, unit = next((size, unit) for size, unit in units if value >= size * 0.9995)
+    figure = value / size
+    return f"{figure:.3g} {unit}" if figure < 999.5 else f"{figure:,.0f} {unit}"
+
+
+@cache
+def _units(told: str) -> tuple[tuple[float, str], ...]:
+    pairs = (pair.split() for pair in told.split(", "))
+    return tuple((float(size), unit) for size, unit in pairs)
 
 
 def milliseconds(value: float | None) -> str:
@@ -51,5 +61,5 @@ def change(now: float | None, before: float | None) -> float | None:
 def signed(value: float) -> str:
     """A change; past tenfold as a factor."""
     if value >= 9.995:
-        return f"{value + 1:.0f} times"
+        return gettext("%(factor)s times") % {"factor": f"{value + 1:.0f}"}
     return f"{value:+.0%}" if abs(value) >= 0.0995 else f"{value:+.1%}"

@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import Error, connections
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from gateway import modes, segments
 from gateway.conf import conf
@@ -25,7 +28,7 @@ from stats.reports.reading import reading
 logger = logging.getLogger(__name__)
 
 GOOD, WARNING, BAD, UNKNOWN = "good", "warning", "bad", "unknown"
-WORDS = {GOOD: "fine", WARNING: "look at this", BAD: "needs repair", UNKNOWN: "not known"}
+WORDS = {GOOD: _("fine"), WARNING: _("look at this"), BAD: _("needs repair"), UNKNOWN: _("not known")}
 
 # From where on a figure is a warning, and from where on it needs repair.
 OLDEST_SECONDS = (10.0, 60.0)
@@ -59,7 +62,7 @@ class Sign:
     bounds: str = ""
 
     @property
-    def word(self) -> str:
+    def word(self) -> Promise:
         return WORDS[self.state]
 
 
@@ -68,14 +71,14 @@ def strip() -> list[Sign]:
     found = vitals.take()
     if not found.database_up:
         return [
-            Sign("Database", "away", BAD, _page("stats_consumerheartbeat")),
+            Sign(gettext("Database"), gettext("away"), BAD, _page("stats_consumerheartbeat")),
             _mode(modes.known().mode),
             _journal(),
-            *_asked("Fallback", _fallback),
+            *_asked(gettext("Fallback"), _fallback),
         ]
-    signs = [*_backlog(found), *_asked("Coming in", _came), *_consumer(found), *_letters(found)]
-    signs += [*_asked("Fallback", _fallback), _journal(), _mode(modes.in_force().mode)]
-    return [*signs, *_asked("Verification", _verification)]
+    signs = [*_backlog(found), *_asked(gettext("Coming in"), _came), *_consumer(found), *_letters(found)]
+    signs += [*_asked(gettext("Fallback"), _fallback), _journal(), _mode(modes.in_force().mode)]
+    return [*signs, *_asked(gettext("Verification"), _verification)]
 
 
 def _asked(name: str, part: Callable[[], Sign]) -> Iterator[Sign]:
@@ -89,11 +92,13 @@ def _asked(name: str, part: Callable[[], Sign]) -> Iterator[Sign]:
 def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
     link = _page("gateway_queuedbatch")
     if found.backlog is None:
-        yield Sign("Waiting", numbers.UNKNOWN, UNKNOWN, link)
+        yield Sign(gettext("Waiting"), numbers.UNKNOWN, UNKNOWN, link)
         return
     events, oldest = found.backlog.events, found.backlog.oldest_seconds
-    yield _sign("Waiting", events, BACKLOG_EVENTS, f"{numbers.count(events)} events", link)
-    yield _sign("Oldest", oldest, OLDEST_SECONDS, _seconds(oldest) if events else "none", link)
+    waiting = gettext("%(count)s events") % {"count": numbers.count(events)}
+    yield _sign(gettext("Waiting"), events, BACKLOG_EVENTS, waiting, link)
+    age = _seconds(oldest) if events else gettext("none")
+    yield _sign(gettext("Oldest"), oldest, OLDEST_SECONDS, age, link)
 
 
 def _came() -> Sign:
@@ -103,69 +108,80 @@ def _came() -> Sign:
     with reading(vitals.SECONDS), connections[conf.database].cursor() as cursor:
         cursor.execute(_CAME, [id_prefix(since), id_prefix(until), RATE_CAP, since, until])
         stored, waiting = cursor.fetchone()
-    more = "over " if stored >= RATE_CAP else ""
-    rate = (stored + waiting) / RATE_SECONDS
-    return Sign("Coming in", f"{more}{rate:,.1f} a second", GOOD, _page("stats_event"))
+    told = gettext("over %(count)s a second") if stored >= RATE_CAP else gettext("%(count)s a second")
+    figure = told % {"count": f"{(stored + waiting) / RATE_SECONDS:,.1f}"}
+    return Sign(gettext("Coming in"), figure, GOOD, _page("stats_event"))
 
 
 def _consumer(found: vitals.Vitals) -> Iterator[Sign]:
     link = _page("stats_consumerheartbeat")
     beat = found.consumer
     if beat is None:
-        yield Sign("Consumer", "has not run yet", WARNING, link)
+        yield Sign(gettext("Consumer"), gettext("has not run yet"), WARNING, link)
         return
     if beat.breaker != ConsumerHeartbeat.Breaker.CLOSED:
-        yield Sign("Consumer", "breaker open", BAD, link)
+        yield Sign(gettext("Consumer"), gettext("breaker open"), BAD, link)
         return
-    yield Sign("Counted", f"{beat.per_second:,.1f} a second", GOOD, link)
+    figure = gettext("%(count)s a second") % {"count": f"{beat.per_second:,.1f}"}
+    yield Sign(gettext("Counted"), figure, GOOD, link)
     age = beat.heartbeat_age_seconds
-    yield _sign("Consumer", age, HEARTBEAT_SECONDS, f"alive {_seconds(age)} ago", link)
+    alive = gettext("alive %(time)s ago") % {"time": _seconds(age)}
+    yield _sign(gettext("Consumer"), age, HEARTBEAT_SECONDS, alive, link)
 
 
 def _letters(found: vitals.Vitals) -> Iterator[Sign]:
     link = _page("stats_deadletter")
     if found.dead_letters is None:
-        yield Sign("Dead letters", numbers.UNKNOWN, UNKNOWN, link)
+        yield Sign(gettext("Dead letters"), numbers.UNKNOWN, UNKNOWN, link)
         return
     count = sum(found.dead_letters.values())
-    yield _sign("Dead letters", count, LETTERS, f"{numbers.count(count)} new", link)
+    new = gettext("%(count)s new") % {"count": numbers.count(count)}
+    yield _sign(gettext("Dead letters"), count, LETTERS, new, link)
 
 
 def _fallback() -> Sign:
     count = collector.pending()
     link = _page("legacy_collector_collectedevent") + ("?replay=pending" if count else "")
-    return _sign("Fallback", count, FALLBACK_EVENTS, f"{numbers.count(count)} waiting", link)
+    return _sign(gettext("Fallback"), count, FALLBACK_EVENTS, _waiting(count), link)
 
 
 def _journal() -> Sign:
     """Of this host."""
     count = segments.pending()
-    return _sign("Journal", count, JOURNAL_EVENTS, f"{numbers.count(count)} waiting", "")
+    return _sign(gettext("Journal"), count, JOURNAL_EVENTS, _waiting(count), "")
+
+
+def _waiting(count: int) -> str:
+    return gettext("%(count)s waiting") % {"count": numbers.count(count)}
 
 
 def _mode(mode: str) -> Sign:
-    return Sign("Mode", mode, GOOD, _page("gateway_modechange"))
+    return Sign(gettext("Mode"), mode, GOOD, _page("gateway_modechange"))
 
 
 def _verification() -> Sign:
     link = _page("stats_verificationreport")
     report = VerificationReport.objects.using(conf.database).only("verdict", "until").first()
     if report is None:
-        return Sign("Verification", "none yet", UNKNOWN, link)
+        return Sign(gettext("Verification"), gettext("none yet"), UNKNOWN, link)
     verdict = VerificationReport.Verdict
     states = {verdict.HOLDS.value: GOOD, verdict.FAILS.value: BAD}
-    return Sign("Verification", report.verdict, states.get(report.verdict, WARNING), link)
+    figure = report.get_verdict_display()
+    return Sign(gettext("Verification"), figure, states.get(report.verdict, WARNING), link)
 
 
 def _sign(name: str, value: float, bounds: tuple[float, float], figure: str, link: str) -> Sign:
     state = BAD if value >= bounds[1] else WARNING if value >= bounds[0] else GOOD
-    return Sign(name, figure, state, link, f"a warning from {bounds[0]:,g}, bad from {bounds[1]:,g}")
+    told = gettext("a warning from %(warning)s, bad from %(bad)s")
+    return Sign(name, figure, state, link, told % {"warning": f"{bounds[0]:,g}", "bad": f"{bounds[1]:,g}"})
 
 
 def _seconds(value: float) -> str:
     if value < 120:
         return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.0f} h"
+    if value < 7200:
+        return gettext("%(count)s min") % {"count": f"{value / 60:.0f}"}
+    return gettext("%(count)s h") % {"count": f"{value / 3600:.0f}"}
 
 
 def _page(model: str) -> str:

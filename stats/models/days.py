@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class TrafficDay(models.Model):
@@ -14,14 +16,17 @@ class TrafficDay(models.Model):
     """
 
     day = models.DateField(primary_key=True)
-    version = models.BigIntegerField(db_default=1)
+    version = models.BigIntegerField(_("version"), db_default=1)
     last_arrival_at = models.DateTimeField(db_default=Now())
-    rolled_version = models.BigIntegerField(db_default=0, help_text="What the daily rows were made of.")
-    hours_dropped_at = models.DateTimeField(null=True, help_text="Since then only the daily rows are left.")
-    sealed_at = models.DateTimeField(null=True, help_text="Since then its events are dropped.")
+    rolled_version = models.BigIntegerField(db_default=0, help_text=_("What the daily rows were made of."))
+    hours_dropped_at = models.DateTimeField(
+        null=True, help_text=_("Since then only the daily rows are left.")
+    )
+    sealed_at = models.DateTimeField(null=True, help_text=_("Since then its events are dropped."))
 
     class Meta:
-        verbose_name = "day"
+        verbose_name = pgettext_lazy("of traffic", "day")
+        verbose_name_plural = pgettext_lazy("of traffic", "days")
         ordering = ["-day"]
 
     def __str__(self) -> str:
@@ -37,19 +42,20 @@ class ArchivedFile(models.Model):
     """A file of the archive: the manifest of one day's part, or of all of it."""
 
     day = models.DateField()
-    part = models.PositiveIntegerField()
-    name = models.TextField(help_text="In the archive's storage.")
+    part = models.PositiveIntegerField(_("part"))
+    name = models.TextField(help_text=_("In the archive's storage."))
     events = models.BigIntegerField()
     bytes = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
-    first_id = models.CharField(max_length=22, db_collation="C")
-    last_id = models.CharField(max_length=22, db_collation="C")
-    day_version = models.BigIntegerField(help_text="Of the day when it was written.")
+    first_id = models.CharField(_("first id"), max_length=22, db_collation="C")
+    last_id = models.CharField(_("last id"), max_length=22, db_collation="C")
+    day_version = models.BigIntegerField(_("day's version"), help_text=_("Of the day when it was written."))
     written_at = models.DateTimeField(db_default=Now())
-    verified_at = models.DateTimeField(null=True, help_text="When it was last read back and found equal.")
+    verified_at = models.DateTimeField(null=True, help_text=_("When it was last read back and found equal."))
 
     class Meta:
-        verbose_name = "archived file"
+        verbose_name = _("archived file")
+        verbose_name_plural = _("archived files")
         constraints = [models.UniqueConstraint(fields=["day", "part"], name="archivedfile_day_part")]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Event(models.Model):
@@ -15,12 +16,12 @@ class Event(models.Model):
     """
 
     idempotent_id = models.CharField(max_length=22, primary_key=True, db_collation="C")
-    timestamp = models.BigIntegerField(help_text="Milliseconds since the epoch.")
+    timestamp = models.BigIntegerField(help_text=_("Milliseconds since the epoch."))
     path = models.TextField(db_collation="C")
     route = models.TextField(db_collation="C")
     method = models.TextField()
     status = models.SmallIntegerField()
-    response_time = models.FloatField(help_text="Milliseconds.")
+    response_time = models.FloatField(help_text=_("Milliseconds."))
     client_ip_hash = models.CharField(max_length=16)
     request_id = models.TextField()
     host = models.TextField()
@@ -29,6 +30,8 @@ class Event(models.Model):
     country = models.CharField(max_length=2)
 
     class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         ordering = ["-idempotent_id"]
 
     def __str__(self) -> str:

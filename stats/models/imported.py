@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class ImportedHourly(models.Model):
@@ -16,15 +17,16 @@ class ImportedHourly(models.Model):
     route = models.TextField(db_collation="C")
     hour = models.DateTimeField()
     requests = models.BigIntegerField()
-    errors = models.BigIntegerField(help_text="Requests with a status of 400 or more.")
-    source = models.TextField(help_text="`collector`, or the name of the file.")
-    imported_at = models.DateTimeField(db_default=Now(), help_text="When it was last written.")
+    errors = models.BigIntegerField(help_text=_("Requests with a status of 400 or more."))
+    source = models.TextField(help_text=_("`collector`, or the name of the file."))
+    imported_at = models.DateTimeField(db_default=Now(), help_text=_("When it was last written."))
     superseded_at = models.DateTimeField(
-        null=True, help_text="When the queue path's own rows of this hour were dropped."
+        null=True, help_text=_("When the queue path's own rows of this hour were dropped.")
     )
 
     class Meta:
-        verbose_name = "imported hour"
+        verbose_name = _("imported hour")
+        verbose_name_plural = _("imported hours")
         constraints = [
             models.UniqueConstraint(fields=["route", "hour"], name="importedhourly_route_hour"),
         ]

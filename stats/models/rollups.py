@@ -11,26 +11,27 @@ Hourly rows are written only in the transaction that inserts the events; daily o
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Rollup(models.Model):
     """Figures of some requests."""
 
     requests = models.BigIntegerField()
-    errors = models.BigIntegerField(help_text="Requests with a status of 400 or more.")
-    status_1xx = models.BigIntegerField(default=0)
-    status_2xx = models.BigIntegerField(default=0)
-    status_3xx = models.BigIntegerField(default=0)
-    status_4xx = models.BigIntegerField(default=0)
-    status_5xx = models.BigIntegerField(default=0)
-    response_time_sum = models.FloatField(help_text="Milliseconds.")
-    response_time_min = models.FloatField(help_text="Milliseconds.")
-    response_time_max = models.FloatField(help_text="Milliseconds.")
+    errors = models.BigIntegerField(help_text=_("Requests with a status of 400 or more."))
+    status_1xx = models.BigIntegerField(_("status 1xx"), default=0)
+    status_2xx = models.BigIntegerField(_("status 2xx"), default=0)
+    status_3xx = models.BigIntegerField(_("status 3xx"), default=0)
+    status_4xx = models.BigIntegerField(_("status 4xx"), default=0)
+    status_5xx = models.BigIntegerField(_("status 5xx"), default=0)
+    response_time_sum = models.FloatField(help_text=_("Milliseconds."))
+    response_time_min = models.FloatField(help_text=_("Milliseconds."))
+    response_time_max = models.FloatField(help_text=_("Milliseconds."))
     response_bytes = models.BigIntegerField()
-    response_times = models.BinaryField(db_default=b"", help_text="Summary of response times.")
-    clients = models.BinaryField(db_default=b"", help_text="Summary of client hashes.")
-    p95 = models.FloatField(db_default=0, help_text="Milliseconds, estimated.")
-    distinct_clients = models.FloatField(db_default=0, help_text="Estimated.")
+    response_times = models.BinaryField(db_default=b"", help_text=_("Summary of response times."))
+    clients = models.BinaryField(db_default=b"", help_text=_("Summary of client hashes."))
+    p95 = models.FloatField(db_default=0, help_text=_("Milliseconds, estimated."))
+    distinct_clients = models.FloatField(db_default=0, help_text=_("Estimated."))
 
     class Meta:
         abstract = True
@@ -48,8 +49,8 @@ class PathStatsHourly(Rollup):
     hour = models.DateTimeField()
 
     class Meta:
-        verbose_name = "hourly statistics"
-        verbose_name_plural = "hourly statistics"
+        verbose_name = _("hourly statistics")
+        verbose_name_plural = _("hourly statistics")
         constraints = [
             models.UniqueConstraint(fields=["route", "hour"], name="pathstatshourly_route_hour"),
         ]
@@ -70,8 +71,8 @@ class PathStatsDaily(Rollup):
     day = models.DateField()
 
     class Meta:
-        verbose_name = "daily statistics"
-        verbose_name_plural = "daily statistics"
+        verbose_name = _("daily statistics")
+        verbose_name_plural = _("daily statistics")
         constraints = [
             models.UniqueConstraint(fields=["route", "day"], name="pathstatsdaily_route_day"),
         ]
@@ -86,6 +87,10 @@ class TotalsHourly(Rollup):
 
     hour = models.DateTimeField(primary_key=True)
 
+    class Meta:
+        verbose_name = _("hourly total")
+        verbose_name_plural = _("hourly totals")
+
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}:00"
 
@@ -94,6 +99,10 @@ class TotalsDaily(Rollup):
     """All requests of one day."""
 
     day = models.DateField(primary_key=True)
+
+    class Meta:
+        verbose_name = _("daily total")
+        verbose_name_plural = _("daily totals")
 
     def __str__(self) -> str:
         return f"{self.day:%Y-%m-%d}"
@@ -123,6 +132,8 @@ class TopValuesHourly(TopValues):
     hour = models.DateTimeField()
 
     class Meta:
+        verbose_name = _("hourly frequent values")
+        verbose_name_plural = _("hourly frequent values")
         constraints = [
             models.UniqueConstraint(fields=["hour", "kind"], name="topvalueshourly_hour_kind"),
         ]
@@ -137,6 +148,8 @@ class TopValuesDaily(TopValues):
     day = models.DateField()
 
     class Meta:
+        verbose_name = _("daily frequent values")
+        verbose_name_plural = _("daily frequent values")
         constraints = [
             models.UniqueConstraint(fields=["day", "kind"], name="topvaluesdaily_day_kind"),
         ]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from gateway.events import MAX_METHOD, MAX_PATH, MAX_ROUTE
 from gateway.idempotency import is_valid_idempotent_id
+from gateway.phrase import Phrase
 from stats.models import TopValues
 from stats.reports.errors import InvalidFilter
 
@@ -49,7 +50,7 @@ def text(field: str, value: str, longest: int) -> str:
     if len(value) > longest:
         raise InvalidFilter(field, f"{len(value)} characters where {longest} are stored at most")
     if "\x00" in value or _is_unstorable(value):
-        raise InvalidFilter(field, "holds a character that no stored text has")
+        raise InvalidFilter(field, Phrase("holds a character that no stored text has"))
     return value
 
 

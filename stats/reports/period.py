@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from gateway.phrase import Phrase
 from stats.reports.errors import InvalidFilter
 
 HOUR = timedelta(hours=1)
@@ -36,13 +37,14 @@ class Range:
             if moment.tzinfo is None:
                 raise InvalidFilter(field, "needs an offset from UTC, such as +00:00 or Z")
             if not FIRST_YEAR <= moment.year < LAST_YEAR:
-                raise InvalidFilter(field, f"{moment.isoformat()} lies outside {FIRST_YEAR} to {LAST_YEAR}")
+                raise InvalidFilter(field, _outside(moment))
             # Python takes the difference of two times of one zone by their clocks, changes of them forgotten.
             object.__setattr__(self, field, moment.astimezone(UTC))
         if self.start >= self.end:
-            raise InvalidFilter("end", f"{self.end.isoformat()} does not lie after the start")
+            end = self.end.isoformat()
+            raise InvalidFilter("end", Phrase("%(time)s does not lie after the start", time=end))
         if self.length > LONGEST:
-            raise InvalidFilter("end", f"more than {LONGEST.days} days after the start")
+            raise InvalidFilter("end", Phrase("more than %(days)s days after the start", days=LONGEST.days))
 
     @classmethod
     def last(cls, text: str, zone: str = "UTC", now: datetime | None = None) -> Range:
@@ -96,6 +98,15 @@ class Range:
         object.__setattr__(moved, "start", start)
         object.__setattr__(moved, "end", end)
         return moved
+
+
+def _outside(moment: datetime) -> Phrase:
+    return Phrase(
+        "%(time)s lies outside %(first)s to %(last)s",
+        time=moment.isoformat(),
+        first=FIRST_YEAR,
+        last=LAST_YEAR,
+    )
 
 
 def floor(moment: datetime, step: timedelta = HOUR) -> datetime:

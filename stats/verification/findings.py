@@ -4,48 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from gateway.phrase import Phrase
 from stats.verification.shapes import Hour, Inside, Route
 
 FEWEST = 20  # events; fewer say nothing
 GROSS = 0.5  # share by which a route, or an hour, is wrong by itself, whatever the whole says
 
 
-def gross_hours(hours: Iterable[Hour]) -> Iterator[str]:
+def findings(hours: Iterable[Hour], routes: Iterable[Route], inside: Inside) -> Iterator[Phrase]:
+    """All of them, what is wrong by itself first."""
+    hours = list(hours)
+    yield from gross(hours, routes)
+    yield from _altered(hours)
+    yield from _of_the_inside(inside)
+
+
+def gross(hours: Iterable[Hour], routes: Iterable[Route]) -> Iterator[Phrase]:
+    """Hours and routes that are wrong by half."""
+    yield from _gross_hours(hours)
+    yield from _gross_routes(routes)
+
+
+def _gross_hours(hours: Iterable[Hour]) -> Iterator[Phrase]:
     for row in hours:
         if row.compared >= FEWEST and row.error >= GROSS:
-            side = "the queue path" if row.missing_in_queue > row.missing_in_collector else "the collector"
-            lacking = max(row.missing_in_queue, row.missing_in_collector)
-            yield f"hour {row.hour:%Y-%m-%d %H:00}: {side} lacks {lacking:,} of {row.compared:,} requests"
+            numbers = {
+                "hour": f"{row.hour:%Y-%m-%d %H:00}",
+                "missing": f"{max(row.missing_in_queue, row.missing_in_collector):,}",
+                "compared": f"{row.compared:,}",
+            }
+            if row.missing_in_queue > row.missing_in_collector:
+                yield Phrase(
+                    "hour %(hour)s: the queue path lacks %(missing)s of %(compared)s requests", **numbers
+                )
+            else:
+                yield Phrase(
+                    "hour %(hour)s: the collector lacks %(missing)s of %(compared)s requests", **numbers
+                )
 
 
-def gross_routes(routes: Iterable[Route]) -> Iterator[str]:
+def _gross_routes(routes: Iterable[Route]) -> Iterator[Phrase]:
     for row in routes:
         most = max(row.queue, row.collector, row.missing_in_queue, row.missing_in_collector)
         if most >= FEWEST and row.difference >= GROSS * most:
-            yield (
-                f"route {row.route}: {row.queue:,} in the queue path, {row.collector:,} in the collector"
-                f" ({row.missing_in_queue:,} and {row.missing_in_collector:,} ids missing)"
+            yield Phrase(
+                "route %(route)s: %(queue)s in the queue path, %(collector)s in the collector"
+                " (%(missing_in_queue)s and %(missing_in_collector)s ids missing)",
+                route=row.route,
+                queue=f"{row.queue:,}",
+                collector=f"{row.collector:,}",
+                missing_in_queue=f"{row.missing_in_queue:,}",
+                missing_in_collector=f"{row.missing_in_collector:,}",
             )
 
 
-def altered(hours: Iterable[Hour]) -> Iterator[str]:
+def _altered(hours: Iterable[Hour]) -> Iterator[Phrase]:
     altered = sum(row.altered for row in hours)
     if altered:
-        yield f"ids: {altered:,} requests have another id on either side at the same millisecond"
+        yield Phrase(
+            "ids: %(count)s requests have another id on either side at the same millisecond",
+            count=f"{altered:,}",
+        )
 
 
-def of_the_inside(inside: Inside) -> Iterator[str]:
+def _of_the_inside(inside: Inside) -> Iterator[Phrase]:
     if inside.duplicates:
-        yield f"duplicates: {inside.duplicates:,} ids are stored more than once"
+        yield Phrase("duplicates: %(count)s ids are stored more than once", count=f"{inside.duplicates:,}")
     for row in inside.mismatches:
-        yield (
-            f"statistics of {row.hour:%Y-%m-%d %H:00}: {row.rows:,} rows, but its total says {row.totals:,}"
-            f" and its routes {row.routes:,}"
+        yield Phrase(
+            "statistics of %(hour)s: %(rows)s rows, but its total says %(total)s and its routes %(routes)s",
+            hour=f"{row.hour:%Y-%m-%d %H:00}",
+            rows=f"{row.rows:,}",
+            total=f"{row.totals:,}",
+            routes=f"{row.routes:,}",
         )
     if inside.gaps:
-        first = f"{inside.gaps[0]:%Y-%m-%d %H:00}"
-        yield f"gaps: {len(inside.gaps)} hours without traffic between hours with it, first {first}"
+        yield Phrase(
+            "gaps: %(count)s hours without traffic between hours with it, first %(first)s",
+            count=f"{len(inside.gaps)}",
+            first=f"{inside.gaps[0]:%Y-%m-%d %H:00}",
+        )
     if inside.dead_letters:
-        yield f"dead letters: {inside.dead_letters:,} events of this time wait for a person"
+        yield Phrase(
+            "dead letters: %(count)s events of this time wait for a person", count=f"{inside.dead_letters:,}"
+        )
     if inside.fallback_waiting:
-        yield f"fallback: {inside.fallback_waiting:,} events of this time wait to be replayed"
+        yield Phrase(
+            "fallback: %(count)s events of this time wait to be replayed",
+            count=f"{inside.fallback_waiting:,}",
+        )

@@ -81,7 +81,7 @@ def verify(
     for row in hours:
         row.verdict = _verdict(row, tolerance)
     different = sorted((row for row in routes.values() if row.difference), key=lambda row: -row.difference)
-    gross = [*findings.gross_hours(hours), *findings.gross_routes(different)]
+    gross = list(findings.gross(hours, different))
     return Report(
         since=since,
         until=until,
@@ -90,7 +90,7 @@ def verify(
         tolerance=tolerance,
         verdict=_overall(hours, bool(gross), inside, tolerance),
         error=_error(hours),
-        findings=[*gross, *findings.altered(hours), *findings.of_the_inside(inside)],
+        findings=[str(found) for found in findings.findings(hours, different, inside)],
         hours=hours,
         routes=different[:ROUTES_LISTED],
         missing_in_queue=missing.in_queue[: ids.LISTED],

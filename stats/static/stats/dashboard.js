@@ -126,12 +126,13 @@
         }
       }
       current = true;
-      show("live", "Live");
+      show("live", light.dataset.saidLive);
     } catch (error) {
       if (current) {
         current = false;
-        const since = new Date().toLocaleTimeString();
-        show("stale", error.message === "logged out" ? "Logged out" : `Stale since ${since}`);
+        const since = new Date().toLocaleTimeString(document.documentElement.lang);
+        const said = light.dataset;
+        show("stale", error.message === "logged out" ? said.saidLoggedOut : said.saidStale.replace("{time}", since));
       }
     }
     plan();
