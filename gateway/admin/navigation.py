@@ -33,6 +33,15 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
         ),
     ),
     (
+        "Alerts",
+        (
+            ("Alerts", "notifications_active", "stats.alert"),
+            ("Rules", "rule_settings", "stats.alertrule"),
+            ("Channels", "contact_mail", "stats.alertchannel"),
+            ("Messages", "outgoing_mail", "stats.alertdelivery"),
+        ),
+    ),
+    (
         "Cutover",
         (
             ("Mode", "alt_route", "gateway.modechange"),
@@ -67,7 +76,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
         ),
     ),
 )
-BADGES = {"stats.deadletter": "stats.admin.dead_letters.badge"}
+BADGES = {
+    "stats.alert": "stats.admin.alerts.badge",
+    "stats.deadletter": "stats.admin.dead_letters.badge",
+}
 
 
 def sections(request: HttpRequest) -> list[dict[str, Any]]:

@@ -6,6 +6,10 @@
 from django.contrib import admin
 
 from stats.admin import (  # noqa: F401  (each registers its pages)
+    alert_channels,
+    alert_deliveries,
+    alert_rules,
+    alerts,
     consumer,
     days,
     dead_letters,

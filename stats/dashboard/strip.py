@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import Error, connections
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from gateway import modes, segments
 from gateway.conf import conf
@@ -18,7 +19,7 @@ from legacy_collector.database import CollectorRefused
 from stats import heartbeat, vitals
 from stats.dashboard import numbers
 from stats.errors import one_line
-from stats.models import ConsumerHeartbeat, VerificationReport
+from stats.models import AlertRule, ConsumerHeartbeat, VerificationReport
 from stats.reports.errors import ReportTimedOut
 from stats.reports.reading import reading
 
@@ -70,7 +71,13 @@ def strip() -> list[Sign]:
             _journal(),
             *_asked("Fallback", _fallback),
         ]
-    signs = [*_backlog(found), *_asked("Counted", _rate), *_consumer(found), *_letters(found)]
+    signs = [
+        *_alerts(found),
+        *_backlog(found),
+        *_asked("Counted", _rate),
+        *_consumer(found),
+        *_letters(found),
+    ]
     signs += [*_asked("Fallback", _fallback), _journal(), _mode(modes.in_force().mode)]
     return [*signs, *_asked("Verification", _verification)]
 
@@ -81,6 +88,13 @@ def _asked(name: str, part: Callable[[], Sign]) -> Iterator[Sign]:
     except (Error, OSError, CollectorRefused, ReportTimedOut) as error:
         logger.warning("Dashboard: %s can't be asked: %s", name, one_line(error))
         yield Sign(name, numbers.UNKNOWN, UNKNOWN, "")
+
+
+def _alerts(found: vitals.Vitals) -> Iterator[Sign]:
+    """Only when something fires."""
+    if found.firing and (count := sum(found.firing.values())):
+        state = BAD if found.firing.get(AlertRule.Severity.CRITICAL) else WARNING
+        yield Sign(_("Alerts"), _("%(count)d firing") % {"count": count}, state, _page("stats_alert"))
 
 
 def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
