@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
 
 from gateway.admin.indexed_list import IndexedList
 from gateway.admin.lookups import CarefulLookups
@@ -34,7 +35,7 @@ class ReadOnlyAdmin(CarefulLookups):
     # Shown on the page: what the search box takes, as (example, meaning).
     search_examples: ClassVar[Sequence[tuple[str, str]]] = ()
     # Shown in place of the list while there is nothing to list.
-    empty_text = "Nothing has been recorded yet."
+    empty_text: ClassVar[str | Promise] = "Nothing has been recorded yet."
     # Whether people can do something here, so that a history of it exists.
     keeps_history = False
 

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -134,7 +134,7 @@ class AlertChannelAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         channel = get_object_or_404(AlertChannel, pk=object_id)
         if not channel.is_enabled:
-            messages.error(request, _t("The channel is switched off: nothing is sent to it."))
+            messages.error(request, gettext("The channel is switched off: nothing is sent to it."))
             return redirect("admin:stats_alertchannel_change", channel.pk)
         made = channels.send_test([channel], request.user.get_username())
         _audit(request, channel, "Test message sent.")
@@ -170,7 +170,7 @@ class AlertChannelAdmin(ReadOnlyAdmin):
 
     @display(description=_("Switched on"))
     def is_on(self, channel: AlertChannel) -> SafeString:
-        return text.label(_t("on"), "success") if channel.is_enabled else text.label(_t("off"))
+        return text.label(gettext("on"), "success") if channel.is_enabled else text.label(gettext("off"))
 
 
 def _audit(request: HttpRequest, channel: AlertChannel, what: str) -> None:

@@ -15,9 +15,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.decorators import action, display
 
 from gateway.admin import text
@@ -37,7 +36,9 @@ def start_sending(request: HttpRequest) -> None:
     try:
         background.start(SENDER)
     except OSError:
-        messages.warning(request, _t("No process could be started here: the worker sends it in a minute."))
+        messages.warning(
+            request, gettext("No process could be started here: the worker sends it in a minute.")
+        )
 
 
 def outcome_url(deliveries: Sequence[AlertDelivery]) -> str:
@@ -98,10 +99,10 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
         is_waiting = any(one.state == AlertDelivery.State.WAITING and not one.error for one in rows)
         context = {
             **self.admin_site.each_context(request),
-            "title": _t("Test messages"),
+            "title": gettext("Test messages"),
             "opts": self.opts,
             "media": self.media,
-            "titles": (_t("Channel"), _t("State"), _t("Attempts"), _t("Last error")),
+            "titles": (gettext("Channel"), gettext("State"), gettext("Attempts"), gettext("Last error")),
             "rows": [
                 [text.one_line(one.channel.name), self.state_shown(one), one.attempts, text.whole(one.error)]
                 for one in rows

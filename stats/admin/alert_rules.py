@@ -14,9 +14,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -166,7 +165,7 @@ class AlertRuleAdmin(ReadOnlyAdmin):
         rule = get_object_or_404(AlertRule, pk=object_id)
         open_ = list(rule.channels.filter(is_enabled=True))
         if not open_:
-            messages.error(request, _t("The rule has no channel that is switched on."))
+            messages.error(request, gettext("The rule has no channel that is switched on."))
             return redirect("admin:stats_alertrule_change", rule.pk)
         made = channels.send_test(open_, request.user.get_username(), rule)
         LogEntry.objects.log_actions(
@@ -190,11 +189,11 @@ class AlertRuleAdmin(ReadOnlyAdmin):
         state = _state(rule)
         is_open = state is not None and state.phase in ("firing", "clearing")
         if not rule.is_enabled and not is_open:
-            return text.label(_t("off"))
+            return text.label(gettext("off"))
         if state is None:
-            return text.label(_t("not looked at yet"))
+            return text.label(gettext("not looked at yet"))
         if state.value is None and not is_open:
-            return text.label(_t("unknown"), title=text.whole(state.detail))
+            return text.label(gettext("unknown"), title=text.whole(state.detail))
         return text.label(state.get_phase_display(), PHASE_KINDS[state.phase])
 
     @display(description=_("Value"))

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -80,7 +80,7 @@ class AlertAdmin(ReadOnlyAdmin):
         alert = get_object_or_404(Alert, pk=object_id)
         note = request.POST.get("note", "").strip().replace("\0", "")
         if len(note) > MAX_NOTE:
-            messages.error(request, _t("Note: longer than %(most)d characters.") % {"most": MAX_NOTE})
+            messages.error(request, gettext("Note: longer than %(most)d characters.") % {"most": MAX_NOTE})
         else:
             self._acknowledge(request, alert, note)
         return redirect("admin:stats_alert_change", alert.pk)
@@ -89,9 +89,9 @@ class AlertAdmin(ReadOnlyAdmin):
         unseen = Alert.objects.filter(pk=alert.pk, acknowledged_at=None)
         by = request.user.get_username()
         if not unseen.update(acknowledged_at=timezone.now(), acknowledged_by=by, note=note):
-            messages.warning(request, _t("It has been acknowledged before."))
+            messages.warning(request, gettext("It has been acknowledged before."))
             return
-        messages.success(request, _t("Acknowledged."))
+        messages.success(request, gettext("Acknowledged."))
         LogEntry.objects.log_actions(
             user_id=str(request.user.pk),
             queryset=[alert],
@@ -117,7 +117,11 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description=_("State"))
     def state(self, alert: Alert) -> SafeString:
-        return text.label(_t("over"), "success") if alert.ended_at else text.label(_t("firing"), "danger")
+        return (
+            text.label(gettext("over"), "success")
+            if alert.ended_at
+            else text.label(gettext("firing"), "danger")
+        )
 
     @display(description=_("Severity"))
     def severity_shown(self, alert: Alert) -> SafeString:
@@ -171,7 +175,7 @@ class AlertAdmin(ReadOnlyAdmin):
             '{} <a class="text-link" href="{}">{}</a>',
             kind.advice,
             reverse(f"admin:{kind.page}"),
-            _t("To the page"),
+            gettext("To the page"),
         )
 
     @display(description=_("Messages"))
@@ -186,6 +190,6 @@ class AlertAdmin(ReadOnlyAdmin):
             for one in alert.deliveries.select_related("channel").order_by("pk")[:100]
         ]
         if not rows:
-            return _t("None: its rule has no channel.")
-        titles = (_t("Message"), _t("Channel"), _t("State"), _t("Last error"))
+            return gettext("None: its rule has no channel.")
+        titles = (gettext("Message"), gettext("Channel"), gettext("State"), gettext("Last error"))
         return render_to_string("gateway/plain_table.html", {"titles": titles, "rows": rows})

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from django.utils.translation import gettext as _
+
 from gateway.networks import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -44,18 +46,18 @@ class Target:
 def target_of(url: str) -> Target:
     """Takes a webhook's URL apart. Raises Refused."""
     if len(url) > MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise Refused(f"longer than {MAX_URL} characters, or with spaces in it")
+        raise Refused(_("longer than %(most)d characters, or with spaces in it") % {"most": MAX_URL})
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refused(f"no URL: {error}") from None
+        raise Refused(_("no URL: %(error)s") % {"error": error}) from None
     if parts.scheme not in PORTS:
-        raise Refused("begins neither with https:// nor with http://")
+        raise Refused(_("begins neither with https:// nor with http://"))
     if "@" in parts.netloc:
-        raise Refused("holds a user or a password, which are not sent; messages are signed instead")
+        raise Refused(_("holds a user or a password, which are not sent; messages are signed instead"))
     if port == 0:
-        raise Refused("port 0 is none")
+        raise Refused(_("port 0 is none"))
     return Target(parts.scheme, _ascii_host(parts), port or PORTS[parts.scheme], _path(parts))
 
 
@@ -66,14 +68,14 @@ def _ascii_host(parts: SplitResult) -> str:
     except UnicodeError:
         host = ""
     if not host or "%" in host:
-        raise Refused("has no host, or none that can be")
+        raise Refused(_("has no host, or none that can be"))
     return host
 
 
 def _path(parts: SplitResult) -> str:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not path.isascii():
-        raise Refused("has characters in its path that must be percent-encoded")
+        raise Refused(_("has characters in its path that must be percent-encoded"))
     return path
 
 
@@ -139,5 +141,6 @@ def _resolved(target: Target) -> Iterator[Address]:
 def why_not(target: Target, found: Sequence[Address]) -> str:
     """Why none of the addresses of a target is permitted, and what would help."""
     if any(is_public(address) for address in found):
-        return "http:// only goes to networks in ALERT_WEBHOOK_ALLOWED_NETWORKS; use https://"
-    return f"{target.host} is no public address; ALERT_WEBHOOK_ALLOWED_NETWORKS may allow it"
+        return _("http:// only goes to networks in ALERT_WEBHOOK_ALLOWED_NETWORKS; use https://")
+    text = _("%(host)s is no public address; ALERT_WEBHOOK_ALLOWED_NETWORKS may allow it")
+    return text % {"host": target.host}

@@ -85,13 +85,13 @@ def like(pattern: str) -> str:
 
 
 def _recent(period: Range, row: tuple[Any, ...]) -> Recent:
-    looked_at, oldest, *counts, p95 = row
+    looked_at, oldest, requests, errors, server_errors, p95 = row
     since = period.start
     if looked_at >= LOOKED_AT:
         first = datetime.fromtimestamp((extract_timestamp(oldest) or 0) / 1000, UTC)
         # All of them may be of the last millisecond.
         since = max(since, min(first, period.end - timedelta(milliseconds=1)))
-    return Recent(since, period.end, *counts, p95)
+    return Recent(since, period.end, requests, errors, server_errors, p95)
 
 
 def _share(period: Range, hour: datetime) -> float:
