@@ -1,6 +1,7 @@
 """Alerts: who must know that something is wrong, and is told once when it begins and once when it ends.
 
-    measuring     what a rule's value is now                     (reads only)
+    looking       each part of the system, asked once a look
+    measuring     what a rule's value is now
     machine       ok -> pending -> firing -> clearing -> ok      (pure)
     evaluation    steps every rule by one look; the change of its state, the alert and its messages are one
                   transaction

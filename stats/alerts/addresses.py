@@ -130,9 +130,9 @@ def unwrapped(address: Address) -> Address:
 
 def _resolved(target: Target) -> Iterator[Address]:
     seen = set()
-    for *_, where in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM):
+    for found in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM):
         # A scope (`fe80::1%eth0`) is of link-local addresses only, which stay refused without it.
-        address = ipaddress.ip_address(str(where[0]).partition("%")[0])
+        address = ipaddress.ip_address(str(found[4][0]).partition("%")[0])
         if address not in seen:
             seen.add(address)
             yield address

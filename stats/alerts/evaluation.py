@@ -19,10 +19,11 @@ from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.logs import printable
 from gateway.queue.transactions import bounded_transaction
-from stats.alerts import incidents, machine
+from stats.alerts import incidents, machine, measuring
 from stats.alerts.incidents import Outcome
+from stats.alerts.looking import Look
 from stats.alerts.measures import figure
-from stats.alerts.measuring import Look, Measured
+from stats.alerts.measuring import Measured
 from stats.models import AlertRule, AlertState
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _measure(rules: Sequence[AlertRule], now: datetime) -> dict[int, Measured]:
         if not rule.is_enabled:
             found[rule.pk] = SWITCHED_OFF
         else:
-            found[rule.pk] = look.measure(rule) if time.monotonic() < ends_at else NOT_REACHED
+            found[rule.pk] = measuring.measure(look, rule) if time.monotonic() < ends_at else NOT_REACHED
     return found
 
 

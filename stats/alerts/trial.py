@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from stats.alerts.evaluation import bounds_of
+from stats.alerts.looking import Look
 from stats.alerts.machine import Message, Phase, State, step
 from stats.alerts.measures import figure
-from stats.alerts.measuring import Look
+from stats.alerts.measuring import measure
 from stats.models import AlertRule, AlertState
 
 
@@ -28,7 +29,7 @@ class Trial:
 def trial(rule: AlertRule) -> Trial:
     """Measures now. Never raises what a store that is away does."""
     now = timezone.now()
-    found = Look(now).measure(rule)
+    found = measure(Look(now), rule)
     if found.value is None:
         verdict = _("Not known: nothing begins and nothing ends by that.")
         return Trial(figure(rule.measure, None), found.detail, verdict, "")

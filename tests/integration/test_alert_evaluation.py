@@ -215,7 +215,7 @@ def test_the_minute_s_task_starts_a_process_only_when_a_message_is_due(rule, mon
     tasks.evaluate_alerts()
     assert started == []
     look(rule, 20)
-    monkeypatch.setattr(measuring.Look, "measure", lambda *_: Measured(20.0))
+    monkeypatch.setattr(measuring, "measure", lambda *_: Measured(20.0))
     tasks.evaluate_alerts()
     assert started == ["send_alerts"]
     AlertDelivery.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
@@ -236,7 +236,7 @@ def test_the_command_says_what_fires(rule, monkeypatch):
     AlertRule.objects.create(name="Backlog", measure="backlog", bound=10, clears_at=5)
     code, said = exit_code("--json")
     assert (code, json.loads(said)["firing"]) == (0, 0)
-    monkeypatch.setattr(measuring.Look, "measure", lambda *_: Measured(20.0, "by hand"))
+    monkeypatch.setattr(measuring, "measure", lambda *_: Measured(20.0, "by hand"))
     code, said = exit_code("--json")
     found = json.loads(said)
     assert (code, found["firing"], found["unknown"]) == (1, 1, 0)

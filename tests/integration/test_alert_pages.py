@@ -153,7 +153,7 @@ def test_rules_are_switched_off_and_on_from_the_list(admin, rule):
 
 
 def test_a_rule_is_tried_out_and_nothing_changes(admin, rule, monkeypatch):
-    monkeypatch.setattr("stats.alerts.measuring.Look.measure", lambda *_: Measured(5.0, "by hand"))
+    monkeypatch.setattr("stats.alerts.trial.measure", lambda *_: Measured(5.0, "by hand"))
     seen = plain(admin.get(reverse("admin:stats_alertrule_test", args=[rule.pk])))
     assert "Value now 5 (by hand)" in seen
     assert "The bound is reached: the rule would fire now." in seen
