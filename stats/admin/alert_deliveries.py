@@ -51,7 +51,7 @@ def outcome_url(deliveries: Sequence[AlertDelivery]) -> str:
 class AlertDeliveryAdmin(ReadOnlyAdmin):
     """One message to one channel, newest first."""
 
-    list_display = ("made", "channel_name", "kind_shown", "about", "state_shown", "tries", "error_cut")
+    list_display = ("made", "channel_name", "kind_shown", "about", "state_shown", "tries", "why")
     list_filter = ("state",)
     list_select_related = ("channel", "alert__rule")
     list_deferred: ClassVar = ("payload",)
@@ -108,7 +108,6 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
                 for one in rows
             ],
             "is_watched": is_waiting and any(one.created_at > fresh for one in rows),
-            "is_waiting": is_waiting,
         }
         return TemplateResponse(request, "stats/alert_outcome.html", context)
 
@@ -148,7 +147,7 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
         return text.utc(delivery.settled_at)[:19]
 
     @display(description=_("Last error"))
-    def error_cut(self, delivery: AlertDelivery) -> str:
+    def why(self, delivery: AlertDelivery) -> str:
         return text.one_line(delivery.error)
 
     @display(description=_("Last error"))

@@ -52,8 +52,12 @@ class AlertRuleAdmin(ReadOnlyAdmin):
 
     form = AlertRuleForm
     list_display = (
-        *("name_cut", "state_shown", "value_shown", "bounds_shown", "measured_shown", "severity_shown"),
-        "since",
+        "name_cut",
+        "state_shown",
+        "value_shown",
+        "bounds_shown",
+        "measured_shown",
+        "severity_shown",
     )
     list_select_related = ("state",)
     ordering = ("name",)
@@ -94,6 +98,13 @@ class AlertRuleAdmin(ReadOnlyAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change, **kwargs)
+        if "channels" in made.base_fields:
+            # In a window of its own the secret of a new one would be lost.
+            made.base_fields["channels"].widget.can_add_related = False
+        return made
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:
         return {
@@ -194,7 +205,8 @@ class AlertRuleAdmin(ReadOnlyAdmin):
             return text.label(gettext("not looked at yet"))
         if state.value is None and not is_open:
             return text.label(gettext("unknown"), title=text.whole(state.detail))
-        return text.label(state.get_phase_display(), PHASE_KINDS[state.phase])
+        since = gettext("since %(time)s UTC") % {"time": self.since(rule)}
+        return text.label(state.get_phase_display(), PHASE_KINDS[state.phase], since)
 
     @display(description=_("Value"))
     def value_shown(self, rule: AlertRule) -> str:

@@ -192,4 +192,5 @@ class AlertAdmin(ReadOnlyAdmin):
         if not rows:
             return gettext("None: its rule has no channel.")
         titles = (gettext("Message"), gettext("Channel"), gettext("State"), gettext("Last error"))
-        return render_to_string("gateway/plain_table.html", {"titles": titles, "rows": rows})
+        table = render_to_string("gateway/plain_table.html", {"titles": titles, "rows": rows})
+        return format_html('<div class="tg-wrapping">{}</div>', table)

@@ -23,43 +23,34 @@ class Trial:
     value: str
     detail: str
     verdict: str
-    kind: str  # of a label
 
 
 def trial(rule: AlertRule) -> Trial:
     """Measures now. Never raises what a store that is away does."""
     now = timezone.now()
     found = measure(Look(now), rule)
-    if found.value is None:
-        verdict = _("Not known: nothing begins and nothing ends by that.")
-        return Trial(figure(rule.measure, None), found.detail, verdict, "")
-    before = _state(rule, now)
-    after, message = step(before, bounds_of(rule), found.value, now)
-    verdict, kind = _verdict(rule, before, after, message)
-    return Trial(figure(rule.measure, found.value), found.detail, verdict, kind)
+    return Trial(figure(rule.measure, found.value), found.detail, _verdict(rule, found.value, now))
+
+
+def _verdict(rule: AlertRule, value: float | None, now: datetime) -> str:
+    if value is None:
+        return _("Not known: nothing begins and nothing ends by that.")
+    after, message = step(_state(rule, now), bounds_of(rule), value, now)
+    if message is Message.FIRED:
+        return _("The bound is reached: the rule would fire now.")
+    if message is Message.RESOLVED:
+        return _("It is well again: the alert would end now.")
+    text = {
+        Phase.OK: _("The bound is not reached: nothing begins."),
+        Phase.PENDING: _(
+            "The bound is reached: it fires after %(minutes)d minutes, the cool-down permitting."
+        ),
+        Phase.FIRING: _("It is not well yet: the alert goes on."),
+        Phase.CLEARING: _("It is well: the alert ends after %(minutes)d minutes, the cool-down permitting."),
+    }[after.phase]
+    return text % {"minutes": rule.hold_minutes if after.phase is Phase.PENDING else rule.clear_minutes}
 
 
 def _state(rule: AlertRule, now: datetime) -> State:
     known: AlertState | None = getattr(rule, "state", None)
     return State(Phase(known.phase), known.since, known.told_at) if known else State(Phase.OK, now)
-
-
-def _verdict(rule: AlertRule, before: State, after: State, message: Message | None) -> tuple[str, str]:
-    """In words, and the kind of their label."""
-    if message is Message.FIRED:
-        return _("The bound is reached: the rule would fire now."), "danger"
-    if message is Message.RESOLVED:
-        return _("It is well again: the alert would end now."), "success"
-    if after.phase is Phase.PENDING:
-        text = _(
-            "The bound is reached: it fires after %(minutes)d minutes of that, or when the cool-down is over."
-        )
-        return text % {"minutes": rule.hold_minutes}, "warning"
-    if after.phase is Phase.CLEARING:
-        text = _(
-            "It is well: the alert ends after %(minutes)d minutes of that, or when the cool-down is over."
-        )
-        return text % {"minutes": rule.clear_minutes}, "info"
-    if after.phase is Phase.FIRING:
-        return _("It is not well yet: the alert goes on."), "danger"
-    return _("The bound is not reached: nothing begins."), "success"
