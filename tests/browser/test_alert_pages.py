@@ -18,7 +18,7 @@ from stats import background
 from stats.alerts import evaluation, signing
 from stats.alerts.sending import send_due
 from stats.consumer import drain
-from stats.models import AlertChannel
+from stats.models import AlertChannel, AlertRule
 from tests.browser.conftest import photograph
 from tests.integration.alert_receivers import Hook, hook
 
@@ -42,7 +42,8 @@ def send_in_a_thread(*_: Any) -> bool:
 
 
 @pytest.fixture
-def receiver(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+def receiver(empty: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    AlertRule.objects.all().delete()  # those that `migrate` makes
     settings.ALERT_WEBHOOK_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     monkeypatch.setattr(background, "start", send_in_a_thread)
     with hook() as one:
@@ -65,7 +66,7 @@ def heard(receiver: Hook) -> list[tuple[str, Any]]:
     return [(body["event"], body["alert"] and body["alert"]["value"]) for body in bodies]
 
 
-def test_from_a_rule_to_its_messages(empty, make_event, receiver, visit, tmp_path):
+def test_from_a_rule_to_its_messages(make_event, receiver, visit, tmp_path):
     page = visit.page
     visit.go("/admin/stats/alertchannel/add/")
     page.get_by_label("Name").fill("on call")
