@@ -57,12 +57,13 @@ class Vitals:
     firing: dict[str, int] | None = None  # alerts that are open, by severity
 
 
-def take(seconds: float = SECONDS) -> Vitals:
-    """Asks the database part by part, each bounded so. Never raises django.db.Error."""
+def take(seconds: float | None = None) -> Vitals:
+    """Asks the database part by part, each bounded so (or by SECONDS). Never raises django.db.Error."""
     problems: list[str] = []
+    bound = SECONDS if seconds is None else seconds
 
     def ask(name: str, part: Callable[[], T]) -> T | None:
-        return _ask(name, part, problems, seconds)
+        return _ask(name, part, problems, bound)
 
     up = ask("the database", _answers)
     if not up:
