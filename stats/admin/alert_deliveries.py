@@ -57,7 +57,7 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
     list_deferred: ClassVar = ("payload",)
     fields = (
         *("made", "channel_name", "kind_shown", "about", "state_shown", "tries", "next_attempt", "settled"),
-        *("error_shown", "uid", "payload_shown"),
+        *("error_shown", "uid_shown", "payload_shown"),
     )
     actions = ("retry_selected",)
     keeps_history = True
@@ -153,6 +153,10 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
     @display(description=_("Last error"))
     def error_shown(self, delivery: AlertDelivery) -> str:
         return text.block(delivery.error)
+
+    @display(description=_("Id, the same at each attempt"))
+    def uid_shown(self, delivery: AlertDelivery) -> str:
+        return text.code(str(delivery.uid))
 
     @display(description=_("What it says"))
     def payload_shown(self, delivery: AlertDelivery) -> str:
