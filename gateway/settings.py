@@ -173,6 +173,17 @@ SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=BEHIND_TLS)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for from near, without TLS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 
+# Of alerts. Without a host none is sent, and the channel's page says so.
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=5.0)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="tallygate@localhost")
+
 # What `manage.py serve` starts gunicorn with; as text, so that it can say in one line what is wrong.
 WEB_SERVER = {
     "HOST": env.str("HOST", default="") or "127.0.0.1",
@@ -221,6 +232,8 @@ STATS_ROUTES_PER_HOUR = env.int("STATS_ROUTES_PER_HOUR", default=1_000)
 STATS_ROUTES_PER_DAY = env.int("STATS_ROUTES_PER_DAY", default=5_000)
 STATS_NORMALIZE_IDS = env.bool("STATS_NORMALIZE_IDS", default=True)
 STATS_GROUP_NOT_FOUND = env.bool("STATS_GROUP_NOT_FOUND", default=True)
+ALERT_WEBHOOK_ALLOWED_NETWORKS = env.list("ALERT_WEBHOOK_ALLOWED_NETWORKS", default=[])
+ALERT_ADMIN_URL = env.str("ALERT_ADMIN_URL", default="")
 TEST_ENDPOINT = env.bool("TEST_ENDPOINT", default=DEBUG or EMBEDDED_POSTGRES)
 if "CLIENT_HASH_KEY" in os.environ:
     CLIENT_HASH_KEY = env.str("CLIENT_HASH_KEY")

@@ -19,12 +19,14 @@ class StatsConfig(AppConfig):
 
     def ready(self) -> None:
         from stats import bell, refresher, worker_starts
+        from stats.alerts.defaults import create_rules
         from stats.schedule import create_schedules
 
         bell.install()
         refresher.install()
         worker_starts.install()
         post_migrate.connect(create_schedules, sender=self, dispatch_uid="stats.schedule")
+        post_migrate.connect(create_rules, sender=self, dispatch_uid="stats.alerts")
         if sys.argv[1:2] == ["qcluster"]:
             _load_before_forks()
             _come_after_requests()

@@ -32,6 +32,11 @@ class PipelineCollector(Collector):
             for reason, count in sorted(found.dead_letters.items()):
                 letters.add_metric([reason], count)
             yield letters
+        if found.firing is not None:
+            firing = GaugeMetricFamily("tallygate_alerts_firing", "Alerts that are open", labels=["severity"])
+            for severity, count in sorted(found.firing.items()):
+                firing.add_metric([severity], count)
+            yield firing
 
 
 def _consumer(consumer: Consumer) -> Iterator[Metric]:

@@ -27,6 +27,13 @@ def create_schedules(using: str, **kwargs: Any) -> None:
     )
     schedules.ensure(
         using,
+        "stats.tasks.evaluate_alerts",
+        name="Evaluate alert rules",
+        schedule_type=Schedule.MINUTES,
+        minutes=1,
+    )
+    schedules.ensure(
+        using,
         "stats.tasks.verify_counts",
         name="Verify the day before",
         schedule_type=Schedule.CRON,

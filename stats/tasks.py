@@ -52,6 +52,18 @@ def refresh_snapshot() -> None:
         logger.exception("Snapshot not refreshed")
 
 
+def evaluate_alerts() -> None:
+    """By the clock: reads in bounds, writes in one transaction. A process starts only if a message is due."""
+    try:
+        from stats.alerts import evaluation, outbox
+
+        evaluation.evaluate()
+        if outbox.is_due():
+            _start("send_alerts")
+    except Exception:
+        logger.exception("Alert rules not evaluated")
+
+
 def _start(command: str, *arguments: str) -> None:
     try:
         from stats import background

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +19,14 @@ from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.logs import printable
 from stats import heartbeat
-from stats.models import ConsumerHeartbeat, DeadLetter
+from stats.models import Alert, AlertRule, ConsumerHeartbeat, DeadLetter
 from stats.reports.errors import ReportTimedOut
 from stats.reports.reading import reading
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SECONDS = 2.0  # bound on each part; three of them must fit into a scrape's usual 10 s
+SECONDS = 2.0  # bound on each part; four of them must fit into a scrape's usual 10 s
 LETTERS_CAP = 10_000  # dead letters of one reason that are counted
 
 
@@ -54,28 +55,35 @@ class Vitals:
     backlog: queue.Depth | None
     dead_letters: dict[str, int] | None  # those that wait for a decision, by reason; `LETTERS_CAP` at most
     problems: tuple[str, ...]
+    firing: dict[str, int] | None = None  # alerts that are open, by severity
 
 
-def take() -> Vitals:
-    """Asks the database part by part. Never raises django.db.Error."""
+def take(seconds: float | None = None) -> Vitals:
+    """Asks the database part by part, each bounded so (or by SECONDS). Never raises django.db.Error."""
     problems: list[str] = []
-    up = _ask("the database", _answers, problems)
+    bound = SECONDS if seconds is None else seconds
+
+    def ask(name: str, part: Callable[[], T]) -> T | None:
+        return _ask(name, part, problems, bound)
+
+    up = ask("the database", _answers)
     if not up:
         return Vitals(False, None, None, None, tuple(problems))
     found = Vitals(
         database_up=True,
-        consumer=_ask("the consumer", _consumer, problems),
-        backlog=_ask("the backlog", queue.depth, problems),
-        dead_letters=_ask("dead letters", _dead_letters, problems),
+        consumer=ask("the consumer", _consumer),
+        backlog=ask("the backlog", queue.depth),
+        dead_letters=ask("dead letters", _dead_letters),
         problems=(),
+        firing=ask("alerts", _firing),
     )
     return Vitals(**{**vars(found), "problems": tuple(problems)})
 
 
-def _ask(name: str, part: Callable[[], T], problems: list[str]) -> T | None:
+def _ask(name: str, part: Callable[[], T], problems: list[str], seconds: float) -> T | None:
     connection = connections[conf.database]
     try:
-        with deadline(connection, SECONDS * 2), reading(SECONDS):
+        with deadline(connection, seconds * 2), reading(seconds):
             return part()
     except (Error, OSError, ReportTimedOut) as error:
         logger.warning("%s could not be asked: %s", name.capitalize(), printable(str(error)))
@@ -120,3 +128,8 @@ def _dead_letters() -> dict[str, int]:
     with connections[conf.database].cursor() as cursor:
         cursor.execute(sql, [DeadLetter.State.DEAD, LETTERS_CAP, list(DeadLetter.Reason.values)])
         return dict(cursor.fetchall())
+
+
+def _firing() -> dict[str, int]:
+    rows = Alert.objects.using(conf.database).filter(ended_at=None).values_list("severity", flat=True)
+    return {**dict.fromkeys(AlertRule.Severity.values, 0), **Counter(rows)}

@@ -34,6 +34,15 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
         ),
     ),
     (
+        _("Alerts"),
+        (
+            (_("Alerts"), "notifications_active", "stats.alert"),
+            (_("Rules"), "rule_settings", "stats.alertrule"),
+            (_("Channels"), "contact_mail", "stats.alertchannel"),
+            (_("Messages"), "outgoing_mail", "stats.alertdelivery"),
+        ),
+    ),
+    (
         _("Cutover"),
         (
             (_("Mode"), "alt_route", "gateway.modechange"),
@@ -68,7 +77,10 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
         ),
     ),
 )
-BADGES = {"stats.deadletter": "stats.admin.dead_letters.badge"}
+BADGES = {
+    "stats.alert": "stats.admin.alerts.badge",
+    "stats.deadletter": "stats.admin.dead_letters.badge",
+}
 
 
 def sections(request: HttpRequest) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@
 | gateway.E018 | TRAFFIC_DRAIN_SECONDS is not under half the task's timeout                               |
 | gateway.E019 | TRAFFIC_LEASE is longer than the task's timeout                                          |
 | gateway.E020 | STATS_MODE is unknown                                                                    |
-| gateway.E021 | an entry of TRUSTED_PROXIES or METRICS_ALLOWED_NETWORKS is no network                    |
+| gateway.E021 | an entry of TRUSTED_PROXIES, or of another list of networks, is no network               |
 | gateway.E022 | an entry of TRAFFIC_EXCLUDE is no prefix and no valid pattern                            |
 | gateway.E023 | a number (of seconds, events) has the wrong type or lies out of range                    |
 | gateway.E024 | a switch is neither True nor False                                                       |

@@ -13,7 +13,7 @@ from gateway.checks.reading import TAG, error, is_list, warning
 from gateway.networks import parse_networks
 
 MIDDLEWARE = "gateway.middleware.TrafficMiddleware"
-NETWORKS = ("TRUSTED_PROXIES", "METRICS_ALLOWED_NETWORKS")
+NETWORKS = ("TRUSTED_PROXIES", "METRICS_ALLOWED_NETWORKS", "ALERT_WEBHOOK_ALLOWED_NETWORKS")
 
 
 @register(TAG)

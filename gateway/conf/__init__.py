@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.signals import setting_changed
 
+from gateway.conf.alerting import AlertSettings
 from gateway.conf.capture import DEFAULT_EXCLUDE, CaptureSettings
 from gateway.conf.consuming import ConsumingSettings
 from gateway.conf.cutover import CutoverSettings
@@ -24,7 +25,7 @@ JOURNAL_MODES = ("os", "fsync", "off")
 ESTIMATORS = ("sketch", "reservoir")
 
 
-class TrafficSettings(CaptureSettings, ConsumingSettings, CutoverSettings, KeepingSettings):
+class TrafficSettings(AlertSettings, CaptureSettings, ConsumingSettings, CutoverSettings, KeepingSettings):
     """What the README's configuration table lists, one property a setting."""
 
 

@@ -7,6 +7,10 @@ processes load this.
 from django.contrib import admin
 
 from stats.admin import (  # noqa: F401  (each registers its pages)
+    alert_channels,
+    alert_deliveries,
+    alert_rules,
+    alerts,
     consumer,
     days,
     dead_letters,

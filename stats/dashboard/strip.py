@@ -21,7 +21,7 @@ from legacy_collector.database import CollectorRefused
 from stats import heartbeat, vitals
 from stats.dashboard import numbers
 from stats.errors import one_line
-from stats.models import ConsumerHeartbeat, VerificationReport
+from stats.models import AlertRule, ConsumerHeartbeat, VerificationReport
 from stats.reports.errors import ReportTimedOut
 from stats.reports.reading import reading
 
@@ -76,7 +76,8 @@ def strip() -> list[Sign]:
             _journal(),
             *_asked(gettext("Fallback"), _fallback),
         ]
-    signs = [*_backlog(found), *_asked(gettext("Coming in"), _came), *_consumer(found), *_letters(found)]
+    signs = [*_alerts(found), *_backlog(found)]
+    signs += [*_asked(gettext("Coming in"), _came), *_consumer(found), *_letters(found)]
     signs += [*_asked(gettext("Fallback"), _fallback), _journal(), _mode(modes.in_force().mode)]
     return [*signs, *_asked(gettext("Verification"), _verification)]
 
@@ -87,6 +88,13 @@ def _asked(name: str, part: Callable[[], Sign]) -> Iterator[Sign]:
     except (Error, OSError, CollectorRefused, ReportTimedOut) as error:
         logger.warning("Dashboard: %s can't be asked: %s", name, one_line(error))
         yield Sign(name, numbers.UNKNOWN, UNKNOWN, "")
+
+
+def _alerts(found: vitals.Vitals) -> Iterator[Sign]:
+    """Only when something fires."""
+    if found.firing and (count := sum(found.firing.values())):
+        state = BAD if found.firing.get(AlertRule.Severity.CRITICAL) else WARNING
+        yield Sign(gettext("Alerts"), gettext("%(count)d firing") % {"count": count}, state, _page("stats_alert"))
 
 
 def _backlog(found: vitals.Vitals) -> Iterator[Sign]:

@@ -1,5 +1,7 @@
 """What the consumer stores: events, statistics, dead letters, days, and how it is doing."""
 
+from stats.models.alert_channels import AlertChannel, AlertDelivery
+from stats.models.alerts import Alert, AlertRule, AlertState
 from stats.models.consumer import ConsumerHeartbeat
 from stats.models.days import ArchivedFile, TrafficDay
 from stats.models.dead_letters import DeadLetter
@@ -21,6 +23,11 @@ from stats.models.verification import VerificationReport
 from stats.models.worker import WorkerStart
 
 __all__ = [
+    "Alert",
+    "AlertChannel",
+    "AlertDelivery",
+    "AlertRule",
+    "AlertState",
     "ApiToken",
     "ArchivedFile",
     "ConsumerHeartbeat",

@@ -10,6 +10,7 @@
     top_values("user_agent", period, limit=10)    # client, user_agent, country, method, status
     events(period, route=None, path_prefix="", status_class=None, method=None, client=None,
            cursor=None, limit=50)
+    recent(minutes, "/api/*"), expected(minutes, "/api/*")    # what alerts go by
 
 Where the legacy collector can answer, too (overview, series, routes, a route), `reader` says for whom it is
 asked, and the read path which of them does (`stats.read_from`).
@@ -26,6 +27,7 @@ from stats.reports.events import events
 from stats.reports.notable import notable
 from stats.reports.overview import overview
 from stats.reports.period import Range
+from stats.reports.recent import expected, recent
 from stats.reports.route import route
 from stats.reports.routes import routes
 from stats.reports.timeseries import timeseries
@@ -36,8 +38,10 @@ __all__ = [
     "Range",
     "ReportTimedOut",
     "events",
+    "expected",
     "notable",
     "overview",
+    "recent",
     "route",
     "routes",
     "timeseries",

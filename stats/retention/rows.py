@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, timings, starts, compared answers, django-q2's tasks.
+"""Rows deleted by their age: dead letters, timings, starts, compared answers, alerts, django-q2's tasks.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -14,13 +14,14 @@ from django_q.models import Task
 
 from gateway.conf import conf
 from gateway.models import Timing
-from stats.models import ReadComparison, WorkerStart
+from stats.models import Alert, AlertDelivery, ReadComparison, WorkerStart
 
 logger = logging.getLogger(__name__)
 
 TIMING_DAYS = 30
 COMPARISON_DAYS = 30
 START_DAYS = 90
+ALERT_DAYS = 365
 SLICE = 1_000  # rows a transaction deletes
 Rows = tuple[str, str, datetime]  # table, condition, and the time in it
 
@@ -52,6 +53,19 @@ def comparisons(now: datetime) -> Rows:
 
 def worker_starts(now: datetime) -> Rows:
     return WorkerStart._meta.db_table, "started_at < %s", now - timedelta(days=START_DAYS)
+
+
+def alert_messages(now: datetime) -> Rows:
+    condition = "state <> 'waiting' AND created_at < %s"
+    return AlertDelivery._meta.db_table, condition, now - timedelta(days=ALERT_DAYS)
+
+
+def alerts(now: datetime) -> Rows:
+    """After their messages."""
+    condition = (
+        "ended_at < %s AND NOT EXISTS (SELECT FROM stats_alertdelivery WHERE alert_id = stats_alert.id)"
+    )
+    return Alert._meta.db_table, condition, now - timedelta(days=ALERT_DAYS)
 
 
 def count(rows: Rows | None) -> int:

@@ -57,6 +57,8 @@ def apply(now: datetime | None = None, on_day: OnDay = lambda day: lambda events
         rows.delete(rows.timings(now))
         rows.delete(rows.comparisons(now))
         rows.delete(rows.worker_starts(now))
+        rows.delete(rows.alert_messages(now))
+        rows.delete(rows.alerts(now))
         try:
             done.archive_files = files.remove_expired(now)
         except ArchiveError as error:

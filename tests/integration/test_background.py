@@ -42,6 +42,7 @@ def test_schedules_are_made_once_and_then_the_operator_s():
     assert rows == {
         "stats.tasks.roll_up_days": -1,
         "stats.tasks.refresh_snapshot": -1,
+        "stats.tasks.evaluate_alerts": -1,
         "stats.tasks.apply_retention": 0,
         "stats.tasks.verify_counts": -1,
     }
