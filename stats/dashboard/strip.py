@@ -94,7 +94,9 @@ def _alerts(found: vitals.Vitals) -> Iterator[Sign]:
     """Only when something fires."""
     if found.firing and (count := sum(found.firing.values())):
         state = BAD if found.firing.get(AlertRule.Severity.CRITICAL) else WARNING
-        yield Sign(gettext("Alerts"), gettext("%(count)d firing") % {"count": count}, state, _page("stats_alert"))
+        yield Sign(
+            gettext("Alerts"), gettext("%(count)d firing") % {"count": count}, state, _page("stats_alert")
+        )
 
 
 def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
