@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 # A page is a title, an icon, the model whose list it is (and whose viewers may see it), and the name of its
 # URL where it is no model's list.
@@ -63,7 +64,7 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
         _("Task queue"),
         (
             (_("Queued tasks"), "pending_actions", "django_q.ormq"),
-            (_("Schedules"), "event_repeat", "django_q.schedule"),
+            (pgettext_lazy("of tasks", "Schedules"), "event_repeat", "django_q.schedule"),
             (_("Failed tasks"), "error", "django_q.failure"),
             (_("Successful tasks"), "task_alt", "django_q.success"),
         ),

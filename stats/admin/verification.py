@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from stats.verification.shapes import Hour, Report, Route
 
 KINDS = {"holds": "success", "does not hold": "danger", "not enough data": "warning"}
-PLACES = {
-    "waiting to be replayed": _("%(count)s waiting to be replayed"),
-    "dead letters": _("%(count)s dead letters"),
-    "nowhere": _("%(count)s nowhere"),
-}
 BASES = {
     "ids": pgettext_lazy("compared by", "ids"),
     "counts": pgettext_lazy("compared by", "counts"),
@@ -187,9 +182,11 @@ def _findings(report: Report) -> list[str]:
 
 def _explanation(report: Report) -> str:
     """Where those are that are missing in the queue path."""
-    counts = ((told, report.explained.get(place, 0)) for place, told in PLACES.items())
-    places = ", ".join(told % {"count": text.count(number)} for told, number in counts)
-    return gettext("of these: %(places)s") % {"places": places}
+    from stats.verification.shapes import DEAD, NOWHERE, WAITING  # likewise
+
+    told = gettext("of these: %(waiting)s waiting to be replayed, %(dead)s dead letters, %(nowhere)s nowhere")
+    places = {"waiting": WAITING, "dead": DEAD, "nowhere": NOWHERE}
+    return told % {name: text.count(report.explained.get(place, 0)) for name, place in places.items()}
 
 
 def _first(ids: list[str]) -> list[str]:
