@@ -7,6 +7,7 @@ from stats.models.events import Event
 from stats.models.imported import ImportedHourly
 from stats.models.read_path import ReadChange, ReadComparison
 from stats.models.reading import ApiToken, Snapshot
+from stats.models.repairs import Repair
 from stats.models.rollups import (
     PathStatsDaily,
     PathStatsHourly,
@@ -31,6 +32,7 @@ __all__ = [
     "PathStatsHourly",
     "ReadChange",
     "ReadComparison",
+    "Repair",
     "Rollup",
     "Snapshot",
     "TopValues",

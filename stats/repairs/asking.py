@@ -1,0 +1,65 @@
+"""What a person does with a repair: asks for it, and may have it end early."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from gateway.conf import conf
+from gateway.logs import printable
+from stats import background
+from stats.models import Repair
+from stats.repairs import audit, kinds
+
+logger = logging.getLogger(__name__)
+
+COMMAND = "carry_out_repairs"
+
+
+def ask(kind: str, parameters: Mapping[str, Any], by: str, note: str = "") -> Repair:
+    """A repair that waits, and is begun as soon as the caller's transaction has committed.
+
+    Raises UnknownKind and django.db.Error.
+    """
+    kinds.find(kind)
+    with transaction.atomic(using=conf.database):
+        repair = Repair.objects.using(conf.database).create(
+            kind=kind, parameters=dict(parameters), by=by, note=note
+        )
+        audit.asked(repair)
+        transaction.on_commit(start, using=conf.database)
+    logger.info("Repair asked for: %d | Kind: %s | By: %s", repair.pk, kind, printable(by))
+    return repair
+
+
+def cancel(repair: Repair, by: str) -> bool:
+    """Ends it behind the chunk that is under way; False if it had ended before. What is done stays done."""
+    with transaction.atomic(using=conf.database):
+        locked = Repair.objects.using(conf.database).select_for_update().get(pk=repair.pk)
+        if locked.is_finished:
+            return False
+        locked.state = Repair.State.CANCELLED
+        locked.finished_at = Now()
+        locked.save(update_fields=["state", "finished_at"])
+        audit.ended(locked, by=by)
+    logger.info("Repair cancelled: %d | By: %s", repair.pk, printable(by))
+    return True
+
+
+def start() -> bool:
+    """Starts what carries out all that wait; False if that runs already or can't be started."""
+    try:
+        return background.start(COMMAND)
+    except OSError as error:
+        logger.warning("Repairs wait, their process could not be started: %s", error)
+        return False
+
+
+def start_if_left() -> bool:
+    """For the bell: takes up what waits or was abandoned. Raises django.db.Error."""
+    left = Repair.objects.using(conf.database).filter(state__in=Repair.UNFINISHED)
+    return left.exists() and start()
