@@ -12,6 +12,7 @@ from gateway.queue.attendance import Depth, depth, is_due, is_unattended
 from gateway.queue.deliveries import Claimed, claim, claim_ahead, finish, give_back, hold, retry
 from gateway.queue.doorbell import ring
 from gateway.queue.parts import fits, halve, put_off, surely_fits
+from gateway.queue.returning import due_in, hasten, put_back, take_out
 from gateway.queue.sending import QueueRefused, enqueue, send, send_unreadable
 from gateway.queue.transactions import lock_key
 
@@ -22,19 +23,23 @@ __all__ = [
     "claim",
     "claim_ahead",
     "depth",
+    "due_in",
     "enqueue",
     "finish",
     "fits",
     "give_back",
     "halve",
+    "hasten",
     "hold",
     "is_due",
     "is_unattended",
     "lock_key",
+    "put_back",
     "put_off",
     "retry",
     "ring",
     "send",
     "send_unreadable",
     "surely_fits",
+    "take_out",
 ]

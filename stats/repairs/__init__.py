@@ -18,21 +18,28 @@ together, and the row is locked meanwhile. So a process that is killed loses not
 processes take turns, and `cancel` comes between two chunks. A chunk that raises what is the environment's
 fault is tried again later; any other exception ends the repair as failed, with what earlier chunks did kept.
 
+A kind may name another one that takes it back (`undone_by`): for a minute after its end, the page of a repair
+offers that, as a repair of its own.
+
 The admin log gets an entry when a repair is asked for, and one when it ends, with how many.
 """
 
-from stats.repairs.asking import ask, cancel, start_if_left
+from stats.repairs.asking import NotUndoable, ask, cancel, may_be_undone, start_if_left, undo
 from stats.repairs.carrying_out import carry_out_all
-from stats.repairs.kinds import Chunk, Kind, UnknownKind, find, kind
+from stats.repairs.kinds import Chunk, Kind, UnknownKind, all_kinds, find, kind
 
 __all__ = [
     "Chunk",
     "Kind",
+    "NotUndoable",
     "UnknownKind",
+    "all_kinds",
     "ask",
     "cancel",
     "carry_out_all",
     "find",
     "kind",
+    "may_be_undone",
     "start_if_left",
+    "undo",
 ]

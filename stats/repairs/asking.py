@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from gateway.conf import conf
 from gateway.logs import printable
@@ -18,6 +20,11 @@ from stats.repairs import audit, kinds
 logger = logging.getLogger(__name__)
 
 COMMAND = "carry_out_repairs"
+UNDO_SECONDS = 60.0  # after its end
+
+
+class NotUndoable(Exception):
+    """It goes on, ended more than a minute ago, or is of a kind that nothing takes back."""
 
 
 def ask(kind: str, parameters: Mapping[str, Any], by: str, note: str = "") -> Repair:
@@ -48,6 +55,23 @@ def cancel(repair: Repair, by: str) -> bool:
         audit.ended(locked, by=by)
     logger.info("Repair cancelled: %d | By: %s", repair.pk, printable(by))
     return True
+
+
+def may_be_undone(repair: Repair) -> bool:
+    """By this host's clock: a second more or less changes nothing."""
+    if not kinds.find(repair.kind).undone_by or repair.finished_at is None or not repair.done:
+        return False
+    return timezone.now() - repair.finished_at <= timedelta(seconds=UNDO_SECONDS)
+
+
+def undo(repair: Repair, by: str) -> Repair:
+    """Asks for the repair that takes this one back, as far as that can be.
+
+    To ask twice does no harm: the second finds nothing to do. Raises NotUndoable, django.db.Error.
+    """
+    if not may_be_undone(repair):
+        raise NotUndoable
+    return ask(kinds.find(repair.kind).undone_by, {"repair": repair.pk}, by)
 
 
 def start() -> bool:

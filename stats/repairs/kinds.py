@@ -9,7 +9,7 @@ from typing import Any
 
 from stats.models import Repair
 
-MODULES: tuple[str, ...] = ()  # each registers its kinds when it is loaded
+MODULES = ("stats.letter_repairs",)  # each registers its kinds when it is loaded
 
 
 class UnknownKind(LookupError):
@@ -37,18 +37,24 @@ class Kind:
     permission: str
     work: Work
     count: Callable[[Repair], int | None] | None  # how many there are to do; None where that takes too long
+    undone_by: str  # the kind that takes it back, given {"repair": its number}; empty: nothing can
 
 
 _kinds: dict[str, Kind] = {}
 
 
 def kind(
-    name: str, *, title: Any, permission: str, count: Callable[[Repair], int | None] | None = None
+    name: str,
+    *,
+    title: Any,
+    permission: str,
+    count: Callable[[Repair], int | None] | None = None,
+    undone_by: str = "",
 ) -> Callable[[Work], Work]:
     """Registers a function as what carries out the repairs of this name."""
 
     def register(work: Work) -> Work:
-        _kinds[name] = Kind(name, title, permission, work, count)
+        _kinds[name] = Kind(name, title, permission, work, count, undone_by)
         return work
 
     return register
