@@ -28,6 +28,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
         (
             ("Queued batches", "inbox", "gateway.queuedbatch"),
             ("Dead letters", "report", "stats.deadletter"),
+            ("Repairs", "healing", "stats.repair"),
             ("Consumer", "monitor_heart", "stats.consumerheartbeat"),
             ("Worker starts", "restart_alt", "stats.workerstart"),
         ),

@@ -12,6 +12,7 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     events,
     imported,
     read_path,
+    repairs,
     rollups,
     tokens,
     verification,

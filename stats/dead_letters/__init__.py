@@ -12,6 +12,7 @@ it does not and the letter stays redriven. A consumer that has claimed the batch
 
 from stats.dead_letters.burying import Failure, bury
 from stats.dead_letters.editing import (
+    MAX_LENGTH,
     ChangedMeanwhile,
     Edited,
     InvalidPayload,
@@ -28,12 +29,14 @@ from stats.dead_letters.settling import (
     discard,
     discard_some,
     hasten,
+    may_undo_discard,
     redrive,
     redrive_some,
     undo,
 )
 
 __all__ = [
+    "MAX_LENGTH",
     "UNDO_SECONDS",
     "ChangedMeanwhile",
     "Edited",
@@ -50,6 +53,7 @@ __all__ = [
     "edit",
     "groups",
     "hasten",
+    "may_undo_discard",
     "redrive",
     "redrive_some",
     "undo",

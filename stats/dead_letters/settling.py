@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from gateway import queue
 from gateway.conf import conf
@@ -94,6 +95,13 @@ def undo(letters: QuerySet[DeadLetter], by: str, within: float | None = UNDO_SEC
         back = [one for one in chunk if one.pk in may_be or one.batch in taken]
         _settle(back, DeadLetter.State.DEAD, by)
     return Undone(back=len(back), too_late=len(chunk) - len(back))
+
+
+def may_undo_discard(letter: DeadLetter) -> bool:
+    """By this host's clock, for who looks; `undo` goes by the database's."""
+    if letter.settled_at is None or letter.state != DeadLetter.State.DISCARDED:
+        return False
+    return timezone.now() - letter.settled_at < timedelta(seconds=UNDO_SECONDS)
 
 
 def hasten(letters: QuerySet[DeadLetter]) -> int:

@@ -15,6 +15,7 @@ from stats.models import (
     Event,
     ImportedHourly,
     PathStatsHourly,
+    Repair,
     WorkerStart,
 )
 
@@ -24,6 +25,7 @@ READ_ONLY = [
     ImportedHourly,
     QueuedBatch,
     DeadLetter,
+    Repair,
     ConsumerHeartbeat,
     WorkerStart,
     CollectedEvent,
