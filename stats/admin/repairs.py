@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 from django.contrib import admin, messages
@@ -40,8 +40,9 @@ class RepairAdmin(ReadOnlyAdmin):
     )
     change_form_outer_before_template = "stats/repair_progress.html"
     keeps_history = True
-    empty_text = gettext_lazy(
-        "Nobody has asked for a repair. What is done with many dead letters at once is one."
+    empty_text = cast(
+        "str",
+        gettext_lazy("Nobody has asked for a repair. What is done with many dead letters at once is one."),
     )
 
     class Media:

@@ -22,7 +22,7 @@ from stats.dead_letters.editing import (
     version_of,
 )
 from stats.dead_letters.filters import Filter
-from stats.dead_letters.groups import Group, groups
+from stats.dead_letters.grouping import Group, groups
 from stats.dead_letters.settling import (
     UNDO_SECONDS,
     Undone,

@@ -107,7 +107,8 @@ def may_undo_discard(letter: DeadLetter) -> bool:
 def hasten(letters: QuerySet[DeadLetter]) -> int:
     """Has those that wait for an undo delivered at once; how many did wait. Raises django.db.Error."""
     waiting = letters.filter(state=DeadLetter.State.REDRIVEN, batch__isnull=False)
-    return queue.hasten(list(waiting.values_list("batch", flat=True)))
+    batches = waiting.values_list("batch", flat=True)
+    return queue.hasten([batch for batch in batches if batch is not None])
 
 
 def _locked_dead(ids: Collection[int], *columns: str) -> list[DeadLetter]:

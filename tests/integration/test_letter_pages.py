@@ -14,7 +14,7 @@ from gateway.events import encode
 from gateway.models import QueuedBatch
 from stats import dead_letters, letter_repairs, repairs
 from stats.consumer import drain
-from stats.dead_letters import groups as groups_module
+from stats.dead_letters import grouping
 from stats.models import DeadLetter, Event, Repair
 from tests.integration.admin_pages import change_url, results, texts, url
 from tests.integration.admin_rows import SCRIPT
@@ -99,7 +99,7 @@ def test_whatever_the_address_says_the_groups_answer(admin, letters, query):
     assert admin.get(GROUPS + query).status_code == 200
 
 
-def test_no_group_count_or_list_reads_the_whole_table(admin, monkeypatch):
+def test_no_group_and_no_count_reads_the_whole_table(store):
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO stats_deadletter (payload, reason, route, error, traceback, deliveries, state,"
@@ -109,7 +109,7 @@ def test_no_group_count_or_list_reads_the_whole_table(admin, monkeypatch):
         )
         cursor.execute("ANALYZE stats_deadletter")
         parameters = {"state": "dead", "reason": "", "route": "", "cap": 1_000, "limit": 51}
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {groups_module._GROUPS}", parameters)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {grouping._GROUPS}", parameters)
         (plan,) = cursor.fetchone()
         text = json.dumps(plan)
 
@@ -324,7 +324,7 @@ def test_a_redrive_that_was_delivered_is_said_to_be_so(admin, letters):
 
     response = admin.post(settle, {"verb": "undo redrive"}, follow=True)
 
-    assert texts(response) == ["1 can't be undone: it was delivered already."]
+    assert texts(response)[-1] == "1 can't be undone: it was delivered already."
     assert 'value="undo redrive"' not in response.content.decode()
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from stats import background, repairs
 from stats.models import DeadLetter, Repair
 from stats.repairs import Chunk, kinds
+from stats.retention import rows
 from tests.integration.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
@@ -223,6 +224,15 @@ def test_the_command_says_how_many_ended_and_fails_when_the_database_does(monkey
     with pytest.raises(CommandError) as stopped:
         call_command("carry_out_repairs")
     assert (str(stopped.value), stopped.value.returncode) == ("stopped by the database: server closed", 1)
+
+
+def test_retention_deletes_old_ones_that_have_ended_and_no_other() -> None:
+    old = timezone.now() - timedelta(days=31)
+    for state, asked_at in (("done", old), ("failed", old), ("running", old), ("done", timezone.now())):
+        Repair.objects.create(kind="count", by="ada", state=state, asked_at=asked_at)
+
+    assert rows.delete(rows.repairs(timezone.now())) == 2
+    assert sorted(Repair.objects.values_list("state", flat=True)) == ["done", "running"]
 
 
 def test_asking_starts_a_process_that_does_it(beside: None, monkeypatch) -> None:

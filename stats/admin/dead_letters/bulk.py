@@ -135,8 +135,15 @@ class BulkViews(ReadOnlyAdmin):
             repair = repairs.ask(verb, parameters, by=by, note=form.cleaned_data["note"])
             return redirect("admin:stats_repair_change", repair.pk)
         dead = DeadLetter.objects.filter(state=DeadLetter.State.DEAD)
-        context = {"verb": verb, "count": _capped(found.apply(dead)), "conditions": _conditions(request)}
-        return _page(self, request, TITLES[verb], form=form, **context)
+        return _page(
+            self,
+            request,
+            TITLES[verb],
+            form=form,
+            verb=verb,
+            count=_capped(found.apply(dead)),
+            conditions=_conditions(request),
+        )
 
 
 def confirm_selected(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -86,7 +85,7 @@ def _save(request: HttpRequest, letter: DeadLetter, form: PayloadForm) -> bool:
         with transaction.atomic(using=conf.database):
             edited = dead_letters.edit(letter.pk, payload, version)
             if edited.diff:
-                _write_down(request, edited)
+                verbs.write_down(request, [edited.letter], f"Payload edited:\n{edited.diff}")
     except InvalidPayload as error:
         form.add_error("payload", str(error))
     except ChangedMeanwhile:
@@ -102,15 +101,6 @@ def _save(request: HttpRequest, letter: DeadLetter, form: PayloadForm) -> bool:
             messages.info(request, gettext("The payload says the same as before."))
         return True
     return False
-
-
-def _write_down(request: HttpRequest, edited: dead_letters.Edited) -> None:
-    LogEntry.objects.log_actions(
-        user_id=str(request.user.pk),
-        queryset=[edited.letter],
-        action_flag=CHANGE,
-        change_message=f"Payload edited:\n{edited.diff}",
-    )
 
 
 def _shown(payload: str) -> str:

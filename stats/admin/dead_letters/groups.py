@@ -15,7 +15,7 @@ from gateway.admin.readonly import ReadOnlyAdmin
 from stats import dead_letters
 from stats.admin.dead_letters import bulk, rights
 from stats.dead_letters import Group
-from stats.dead_letters.groups import CAP, GROUPS
+from stats.dead_letters.grouping import CAP, GROUPS
 from stats.models import DeadLetter
 
 State = DeadLetter.State

@@ -93,7 +93,7 @@ class Settling(ReadOnlyAdmin):
             note = form.cleaned_data["note"] if verb is verbs.DISCARD else ""
             verbs.carry_out(request, verb, DeadLetter.objects.filter(pk=letter.pk), note)
         else:
-            messages.error(request, form.errors["note"][0])
+            messages.error(request, str(form.errors["note"][0]))
         return redirect("admin:stats_deadletter_change", letter.pk)
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import translation
 from django.utils.translation import gettext, ngettext_lazy
 
 from gateway.conf import conf
@@ -144,18 +145,20 @@ def _do(request: HttpRequest, verb: Verb, letters: Letters, note: str) -> int:
         changed = DeadLetter.objects.filter(pk__in=candidates if result else [])
     else:
         changed = DeadLetter.objects.filter(pk__in=candidates, state=verb.done)
-    _write_down(request, changed, f"{verb.written} Note: {note}" if note else verb.written)
+    changed = changed.only("pk", "reason")
+    write_down(request, changed, f"{verb.written} Note: {note}" if note else verb.written)
     return len(changed)
 
 
-def _write_down(request: HttpRequest, letters: Letters, message: str) -> None:
-    """An entry in the history of each letter."""
-    LogEntry.objects.log_actions(
-        user_id=str(request.user.pk),
-        queryset=letters.only("pk", "reason"),
-        action_flag=CHANGE,
-        change_message=message,
-    )
+def write_down(request: HttpRequest, letters: Iterable[DeadLetter], message: str) -> None:
+    """An entry in the history of each letter; in one language, whoever's page it was."""
+    with translation.override(None):
+        LogEntry.objects.log_actions(
+            user_id=str(request.user.pk),
+            queryset=list(letters),
+            action_flag=CHANGE,
+            change_message=message,
+        )
 
 
 def _tell(request: HttpRequest, verb: Verb, changed: int, others: int) -> None:
