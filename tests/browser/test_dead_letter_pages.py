@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,9 +41,7 @@ def test_a_malformed_event_is_found_mended_redriven_and_counted(
 ) -> None:
     event = make_event(route="/api/orders/{id}")
     bury_broken(event)
-    button, link = (
-        lambda name, role=role: visit.page.get_by_role(role, name=name) for role in ("button", "link")
-    )
+    button, link = partial(visit.page.get_by_role, "button"), partial(visit.page.get_by_role, "link")
 
     visit.go(reverse("admin:stats_deadletter_groups"))
     photograph(visit, tmp_path, "groups")
