@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 COMMAND = "carry_out_repairs"
 UNDO_SECONDS = 60.0  # after its end
+ABANDONED = timedelta(seconds=10)  # without a chunk; a chunk takes a fraction of a second
 
 
 class NotUndoable(Exception):
@@ -84,6 +85,9 @@ def start() -> bool:
 
 
 def start_if_left() -> bool:
-    """For the bell: takes up what waits or was abandoned. Raises django.db.Error."""
+    """For the bell: takes up what waits or was abandoned, if anything. Raises django.db.Error."""
     left = Repair.objects.using(conf.database).filter(state__in=Repair.UNFINISHED)
-    return left.exists() and start()
+    oldest = left.order_by("id").only("moved_at").first()
+    if oldest is None or (oldest.moved_at and timezone.now() - oldest.moved_at < ABANDONED):
+        return False
+    return start()

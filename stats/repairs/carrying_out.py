@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import Error, transaction
+from django.db import Error, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from stats.repairs import audit, kinds
 
 logger = logging.getLogger(__name__)
 
+STATEMENT_SECONDS, LOCK_SECONDS = 20, 5  # bounds in a chunk
 TRIES = 3  # of a chunk that deadlocked or failed to serialize
 PATIENCE = timedelta(hours=1)  # without a chunk, after which an environment that fails ends a repair
 
@@ -84,11 +85,21 @@ def _step(repair: Repair) -> None:
 
 def _step_once(repair: Repair) -> None:
     with transaction.atomic(using=conf.database):
+        _limit()
         # Whoever waits here for another process finds the cursor that one left.
         locked = Repair.objects.using(conf.database).select_for_update().get(pk=repair.pk)
         if not locked.is_finished:
             _do_chunk(locked)
     repair.refresh_from_db()
+
+
+def _limit() -> None:
+    """What takes longer is tried again later, and holds no lock meanwhile."""
+    with connections[conf.database].cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
+            [f"{STATEMENT_SECONDS}s", f"{LOCK_SECONDS}s"],
+        )
 
 
 def _do_chunk(locked: Repair) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,8 +12,14 @@ from django.db import Error
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway import priority
+from gateway.conf import conf
 from stats import repairs
 from stats.models import Repair
+
+
+NAME = "carry_out_repairs"
+NICER = 5  # than the worker
 
 
 class Command(BaseCommand):
@@ -29,6 +37,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if sys.argv[1:2] == [NAME]:  # a process of its own: requests and counting come first
+            priority.lower(os.getpid(), conf.worker_nice + NICER)
         try:
             ended = _with_bar()
         except (Error, OSError) as error:
