@@ -17,7 +17,6 @@ from gateway.conf import conf
 from stats import repairs
 from stats.models import Repair
 
-
 NAME = "carry_out_repairs"
 NICER = 5  # than the worker
 
