@@ -138,7 +138,9 @@ def carry_out(request: HttpRequest, verb: Verb, letters: Letters, note: str = ""
 
 def _do(request: HttpRequest, verb: Verb, letters: Letters, note: str) -> int:
     """How many it changed. What is done and its entries in the admin log commit together."""
-    candidates = list(letters.filter(state=verb.before).values_list("pk", flat=True))
+    # Locked, so that of two people who do the same at once only one is told, and written down, to have.
+    found = letters.filter(state=verb.before).order_by("pk").select_for_update()
+    candidates = list(found.values_list("pk", flat=True))
     by = request.user.get_username()
     result = verb.do(letters.filter(pk__in=candidates), by, note)
     if verb is DELIVER:
