@@ -52,7 +52,7 @@ def test_a_malformed_event_is_found_mended_redriven_and_counted(
     payload = visit.page.get_by_role("textbox", name="Payload")
     payload.fill(broken(event).replace("9999", "999"))
     button(name="Save and redrive").click()
-    expect(visit.page.get_by_text("status: Expected `int` <= 599")).to_be_visible()
+    expect(visit.page.get_by_text("status: Expected `int` <= 599", exact=True)).to_be_visible()
     photograph(visit, tmp_path, "edit")
     payload.fill(encode(event).decode())
     button(name="Save and redrive").click()
