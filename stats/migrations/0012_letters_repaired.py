@@ -117,10 +117,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             "deadletter",
-            models.Index(condition=models.Q(("state", "dead")), fields=["id"], name="deadletter_dead"),
-        ),
-        migrations.AddIndex(
-            "deadletter",
             models.Index(
                 condition=models.Q(("repair__isnull", False)), fields=["repair", "id"], name="deadletter_repair"
             ),

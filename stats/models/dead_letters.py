@@ -78,8 +78,8 @@ class DeadLetter(models.Model):
             models.Index(fields=["event_id"], name="deadletter_event"),
             # the groups by reason and route, and what each of them leads to.
             models.Index(fields=["state", "reason", "route", "-id"], name="deadletter_group"),
-            # a repair of all that are dead, in order; a repair undone.
-            models.Index(fields=["id"], condition=models.Q(state="dead"), name="deadletter_dead"),
+            # a repair undone. None is on the dead alone, by id: a list of one reason's dead would go by it,
+            # through all that are dead for another one.
             models.Index(
                 fields=["repair", "id"], condition=models.Q(repair__isnull=False), name="deadletter_repair"
             ),
