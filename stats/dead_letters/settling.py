@@ -22,6 +22,7 @@ from stats.models import DeadLetter
 logger = logging.getLogger(__name__)
 
 REDRIVE_CHUNK = 500  # letters one transaction redrives
+LOGGED_SINGLY = 50  # of more at once, a line says how many
 UNDO_SECONDS = 60.0  # for which a redrive waits in the queue, and a discard can be undone
 
 _QUEUED = """
@@ -126,6 +127,9 @@ def _settle(
     ids = [letter.pk for letter in chunk]
     letters = DeadLetter.objects.using(conf.database).filter(pk__in=ids)
     letters.update(state=state, batch=None, **values)
+    if len(chunk) > LOGGED_SINGLY:
+        logger.info("Dead letters %s: %d | By: %s", state.value, len(chunk), printable(by))
+        return
     for letter in chunk:
         logger.info("Dead letter %s: %s | By: %s", state.value, letter.event_id or letter.pk, printable(by))
 
