@@ -60,6 +60,7 @@ class CollectedEvent(models.Model):
     class Meta:
         verbose_name = "collected event"
         ordering = ["-idempotent_id"]
+        permissions = [("replay_fallback", "Can have collected events replayed now")]
         indexes = [
             # replay: what waits, oldest first. Empty while the queue works.
             models.Index(

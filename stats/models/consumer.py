@@ -28,9 +28,11 @@ class ConsumerHeartbeat(models.Model):
 
     paused_at = models.DateTimeField(null=True, help_text="Since then a person has it rest.")
     paused_by = models.TextField(db_default="", blank=True)
+    paused_note = models.TextField(db_default="", blank=True, help_text="Why.")
 
     class Meta:
         verbose_name = "consumer"
+        permissions = [("pause_consumer", "Can pause and resume the consumer")]
 
     def __str__(self) -> str:
         return self.name

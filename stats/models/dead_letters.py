@@ -20,6 +20,8 @@ class DeadLetter(models.Model):
         COLLISION = "collision", "same id as a different request"
         EXHAUSTED = "exhausted", "failed on every delivery"
         LATE = "late", "its day has been dropped"
+        MOVED = "moved", "moved out of the queue by a person"
+        PURGED = "purged", "purged from the queue by a person"
 
     class State(models.TextChoices):
         DEAD = "dead", "dead"
