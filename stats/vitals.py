@@ -42,6 +42,7 @@ class Consumer:
     seconds: float  # spent in transactions that counted
     breaker: str  # closed, open
     breaker_error: str
+    paused_by: str  # empty while it is not paused
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _consumer() -> Consumer | None:
         seconds=beat.seconds,
         breaker=beat.breaker,
         breaker_error=beat.breaker_error,
+        paused_by=(beat.paused_by or "-") if beat.paused_at else "",
     )
 
 

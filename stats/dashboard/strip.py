@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import Error, connections
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from gateway import modes, segments
 from gateway.conf import conf
 from gateway.idempotency import id_prefix
+from gateway.logs import printable
 from legacy_collector import collector
 from legacy_collector.database import CollectorRefused
 from stats import heartbeat, vitals
@@ -35,6 +37,7 @@ FALLBACK_EVENTS = (1, 1_000)
 LETTERS = (1, 1_000)
 JOURNAL_EVENTS = (10_000, 100_000)
 
+NAME = 24  # characters of who paused it
 RATE_SECONDS = 10
 SETTLED = timedelta(seconds=1)  # what was answered before has been counted, as a rule
 RATE_CAP = 50_000  # events that are counted for it
@@ -90,7 +93,7 @@ def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
         return
     events, oldest = found.backlog.events, found.backlog.oldest_seconds
     yield _sign("Waiting", events, BACKLOG_EVENTS, f"{numbers.count(events)} events", link)
-    yield _sign("Oldest", oldest, OLDEST_SECONDS, _seconds(oldest) if events else "none", link)
+    yield _sign("Oldest", oldest, OLDEST_SECONDS, numbers.seconds(oldest) if events else "none", link)
 
 
 def _rate() -> Sign:
@@ -110,11 +113,15 @@ def _consumer(found: vitals.Vitals) -> Iterator[Sign]:
     if beat is None:
         yield Sign("Consumer", "has not run yet", WARNING, link)
         return
+    if beat.paused_by:
+        figure = gettext("paused by %(name)s") % {"name": printable(beat.paused_by)[:NAME]}
+        yield Sign("Consumer", figure, WARNING, _page("gateway_queuedbatch"))
+        return
     if beat.breaker != ConsumerHeartbeat.Breaker.CLOSED:
         yield Sign("Consumer", "breaker open", BAD, link)
         return
     age = beat.heartbeat_age_seconds
-    yield _sign("Consumer", age, HEARTBEAT_SECONDS, f"alive {_seconds(age)} ago", link)
+    yield _sign("Consumer", age, HEARTBEAT_SECONDS, f"alive {numbers.seconds(age)} ago", link)
 
 
 def _letters(found: vitals.Vitals) -> Iterator[Sign]:
@@ -128,7 +135,7 @@ def _letters(found: vitals.Vitals) -> Iterator[Sign]:
 
 def _fallback() -> Sign:
     count = collector.pending()
-    link = _page("legacy_collector_collectedevent") + ("?replay=pending" if count else "")
+    link = reverse("admin:stats_fallback")
     return _sign("Fallback", count, FALLBACK_EVENTS, f"{numbers.count(count)} waiting", link)
 
 
@@ -155,12 +162,6 @@ def _verification() -> Sign:
 def _sign(name: str, value: float, bounds: tuple[float, float], figure: str, link: str) -> Sign:
     state = BAD if value >= bounds[1] else WARNING if value >= bounds[0] else GOOD
     return Sign(name, figure, state, link, f"a warning from {bounds[0]:,g}, bad from {bounds[1]:,g}")
-
-
-def _seconds(value: float) -> str:
-    if value < 120:
-        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.0f} h"
 
 
 def _page(model: str) -> str:
