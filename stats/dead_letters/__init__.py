@@ -10,7 +10,7 @@ its row, under the row's lock (`queue.hold`), so either the undo finds the row a
 it does not and the letter stays redriven. A consumer that has claimed the batch and not begun finds it gone.
 """
 
-from stats.dead_letters.burying import Failure, bury
+from stats.dead_letters.burying import Failure, bury, letters_of
 from stats.dead_letters.editing import (
     MAX_LENGTH,
     ChangedMeanwhile,
@@ -53,6 +53,7 @@ __all__ = [
     "edit",
     "groups",
     "hasten",
+    "letters_of",
     "may_undo_discard",
     "redrive",
     "redrive_some",

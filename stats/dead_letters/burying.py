@@ -33,12 +33,17 @@ class Failure:
 
 def bury(failures: Sequence[Failure]) -> None:
     """Keeps them as dead letters; in the transaction that takes them out of the queue."""
-    earlier = _earlier_lives(failures)
-    letters = [_letter(failure, earlier.get(failure.origin)) for failure in failures]
+    letters = letters_of(failures)
     DeadLetter.objects.using(conf.database).bulk_create(letters)
     for letter in letters:
         error = printable(letter.error)
         logger.error("Dead letter: %s | Reason: %s | %s", letter.event_id or "-", letter.reason, error)
+
+
+def letters_of(failures: Sequence[Failure]) -> list[DeadLetter]:
+    """Not kept yet. Raises django.db.Error."""
+    earlier = _earlier_lives(failures)
+    return [_letter(failure, earlier.get(failure.origin)) for failure in failures]
 
 
 def _letter(failure: Failure, earlier: int | None) -> DeadLetter:

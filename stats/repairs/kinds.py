@@ -9,7 +9,7 @@ from typing import Any
 
 from stats.models import Repair
 
-MODULES = ("stats.letter_repairs",)  # each registers its kinds when it is loaded
+MODULES = ("stats.letter_repairs", "stats.queue_repairs")  # each registers its kinds when it is loaded
 
 
 class UnknownKind(LookupError):
