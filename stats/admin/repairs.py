@@ -18,8 +18,8 @@ from django.utils.translation import gettext, gettext_lazy
 from unfold.decorators import display
 
 from gateway.admin import text
-from gateway.admin.readonly import ReadOnlyAdmin
 from stats import repairs
+from stats.admin.band import QueuePage
 from stats.models import Repair
 from stats.repairs import Kind, NotUndoable, UnknownKind
 
@@ -28,7 +28,7 @@ STALLED = timedelta(seconds=30)  # without a chunk
 
 
 @admin.register(Repair)
-class RepairAdmin(ReadOnlyAdmin):
+class RepairAdmin(QueuePage):
     """What people asked for, newest first; who may ask for a kind may end and undo it."""
 
     list_display = ("number", "asked", "kind_shown", "state_shown", "progress", "who", "why")

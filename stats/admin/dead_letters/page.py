@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 
 from gateway.admin.search import SearchError
+from stats.admin.band import QueuePage
 from stats.admin.dead_letters import bulk, rights
 from stats.admin.dead_letters.bulk import BulkViews
 from stats.admin.dead_letters.columns import LetterColumns
@@ -45,7 +46,7 @@ class RouteFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(Settling, BulkViews, EditingViews, GroupViews, LetterColumns):
+class DeadLetterAdmin(Settling, BulkViews, EditingViews, GroupViews, LetterColumns, QueuePage):
     """What could not be counted, newest first."""
 
     list_filter = ("state", "reason", RouteFilter)
