@@ -46,6 +46,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Fallback",
         (
+            ("Replay", "replay", "legacy_collector.collectedevent", "admin:stats_fallback"),
             ("Collected events", "move_to_inbox", "legacy_collector.collectedevent"),
             ("Collected hourly counts", "schedule", "legacy_collector.collectedhourly"),
         ),
@@ -53,6 +54,8 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Task queue",
         (
+            ("Jobs", "play_circle", "stats.jobrun", "admin:stats_jobs"),
+            ("Runs of jobs", "manage_history", "stats.jobrun"),
             ("Queued tasks", "pending_actions", "django_q.ormq"),
             ("Schedules", "event_repeat", "django_q.schedule"),
             ("Failed tasks", "error", "django_q.failure"),

@@ -11,6 +11,8 @@ from stats.admin import (  # noqa: F401  (each registers its pages)
     dead_letters,
     events,
     imported,
+    jobs,
+    queue,
     read_path,
     repairs,
     rollups,

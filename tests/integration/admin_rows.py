@@ -18,6 +18,7 @@ from stats.models import (
     ArchivedFile,
     DeadLetter,
     ImportedHourly,
+    JobRun,
     PathStatsHourly,
     Repair,
     TrafficDay,
@@ -95,9 +96,20 @@ def fill() -> None:
     collect([hostile()], {"fallback", "sample"}, replay=True)
     _fill_starts()
     _fill_repairs()
+    _fill_jobs()
     _import()
     _fill_queue()
     _fill_task_queue()
+
+
+def _fill_jobs() -> None:
+    now = timezone.now()
+    for job, more in (
+        ("verify_counts", {"ended_at": now, "exit_code": 1, "output": f"does not hold\n{SCRIPT}"}),
+        (SCRIPT, {"ended_at": now, "output": IMAGE}),
+        ("readiness", {"asked_by": SCRIPT, "host": SCRIPT, "pid": 4711, "arguments": [SCRIPT]}),
+    ):
+        JobRun.objects.create(job=job, **more)
 
 
 def _import() -> None:
