@@ -33,6 +33,7 @@ def pages_to_ask() -> dict[str, Callable[[], Any]]:
         "days": "stats/trafficday/",
         "archive": "stats/archivedfile/",
         "dead letters": "stats/deadletter/",
+        "dead letters by reason and route": "stats/deadletter/groups/",
         "queued batches": "gateway/queuedbatch/",
         "collected events": "legacy_collector/collectedevent/",
     }

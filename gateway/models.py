@@ -26,13 +26,18 @@ class QueuedBatch(models.Model):
         db_default=Now(), help_text=_("When its events entered the queue; a half keeps its whole's.")
     )
     origin = models.BigIntegerField(null=True, help_text=_("The batch this one is a part of."))
-    claim = models.UUIDField(null=True, help_text=_("The delivery under way or the last one."))
+    claim = models.UUIDField(null=True, help_text=_("The delivery under way, or one that nobody ended."))
     first_failed_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="", db_default="", blank=True)
 
     class Meta:
         verbose_name = _("queued batch")
         verbose_name_plural = _("queued batches")
+        permissions = [
+            ("deliver_now", _("Can have queued batches delivered at once")),
+            ("move_batch", _("Can move queued batches to the dead letters")),
+            ("purge_queue", _("Can purge the queue")),
+        ]
         indexes = [
             # claim: what is due, oldest first.
             models.Index(fields=["visible_at", "id"], name="queuedbatch_due"),

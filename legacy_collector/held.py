@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -16,12 +18,34 @@ from legacy_collector.database import reading
 from legacy_collector.models import CollectedEvent, CollectedHourly, Reason
 
 ROWS = 500  # keys a statement
+WAITING_CAP = 10_000  # events that `waiting` looks at
 DAY = timedelta(days=1)
 # All ids of some minutes as one text: a row an id would cost more than all that is done with it.
 _IDS = {
     "sqlite": "group_concat(idempotent_id, ' ')",
     "postgresql": "string_agg(idempotent_id, ' ')",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits to be replayed; of the `WAITING_CAP` oldest, if there are more."""
+
+    events: int
+    is_capped: bool
+    since: datetime | None  # when the one that waits longest was collected
+    reasons: dict[str, int]  # by name; an event may have several
+
+
+def waiting() -> Waiting:
+    """At a bounded cost. Raises CollectorRefused."""
+    with reading() as connection:
+        rows = CollectedEvent.objects.using(connection.alias).filter(replay_pending=True)
+        oldest = rows.order_by("idempotent_id").values_list("reasons", "collected_at")
+        found = list(oldest[: WAITING_CAP + 1])
+    reasons = Counter(name for bits, _ in found for name in Reason(bits).names)
+    since = min((collected_at for _, collected_at in found), default=None)
+    return Waiting(min(len(found), WAITING_CAP), len(found) > WAITING_CAP, since, dict(reasons))
 
 
 def ids_between(first: str, last: str) -> list[str]:

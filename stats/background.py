@@ -19,15 +19,16 @@ logger = logging.getLogger(__name__)
 _running: list[subprocess.Popen[bytes]] = []
 
 
-def start(command: str, *arguments: str) -> bool:
+def start(command: str, *arguments: str, alone_as: str = "") -> bool:
     """Starts `manage.py COMMAND` with these arguments and returns at once; False if the last one still runs.
 
-    Raises OSError where no process can be started.
+    That is the last one of the same command, or of the name it is to be `alone_as`. Raises OSError where no
+    process can be started.
     """
     _running[:] = [process for process in _running if process.poll() is None]
     folder = conf.var_dir / "background"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(folder / f"{command}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(folder / f"{alone_as or command}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The child holds the lock as long as it lives, however it ends.

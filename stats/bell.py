@@ -4,7 +4,7 @@ A doorbell can be lost (a purge, a rotated SECRET_KEY), and nobody rings for a b
 has run out. Once a second this looks whether a batch is due while nobody works, and rings. It also rings
 now and then when all is quiet, so that the consumer's heartbeat proves the whole way of a doorbell, and it
 starts the replay of what the collector took during an outage soon after its end: the schedule would come
-a minute later.
+a minute later. And it has repairs taken up that wait, or whose process was killed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from gateway import queue, sender
 from gateway.conf import conf
 from gateway.deadline import deadline
 from legacy_collector import collector, replay
+from stats import repairs
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 IDLE_SECONDS = 10.0  # between two doorbells of an idle queue
 REPLAY_SECONDS = 5.0  # between two looks at the collector, and how long one goes on
+REPAIR_SECONDS = 5.0  # between two looks for repairs that nobody carries out
 COMPLAINT_SECONDS = 30.0
 RING_SECONDS = 2.0
 
@@ -44,7 +46,7 @@ def _start(**_: Any) -> None:
 
 
 def _run() -> None:
-    rung_at = replayed_at = complained_at = float("-inf")
+    rung_at = replayed_at = repaired_at = complained_at = float("-inf")
     while True:
         time.sleep(TICK_SECONDS)
         now = time.monotonic()
@@ -54,6 +56,9 @@ def _run() -> None:
             if now - replayed_at >= REPLAY_SECONDS:
                 replayed_at = now
                 look_for_fallback()
+            if now - repaired_at >= REPAIR_SECONDS:
+                repaired_at = now
+                repairs.start_if_left()
         except Exception as error:  # noqa: BLE001  (the bell outlives whatever the databases do)
             connections[conf.database].close()
             if now - complained_at >= COMPLAINT_SECONDS:

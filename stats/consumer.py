@@ -205,6 +205,7 @@ class Consumer:
                 deliveries=claimed.deliveries,
                 traceback=trace,
                 first_failed_at=claimed.first_failed_at,
+                origin=claimed.origin,
             )
             dead_letters.bury([failure])
             queue.finish([claimed])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connections
 
@@ -11,6 +13,27 @@ from gateway.conf import conf
 from gateway.logs import printable
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Since when, who said so, and why."""
+
+    at: datetime
+    by: str
+    note: str
+
+
+def pause_in_force() -> Pause | None:
+    """Raises django.db.Error."""
+    with connections[conf.database].cursor() as cursor:
+        cursor.execute(
+            "SELECT paused_at, paused_by, paused_note FROM stats_consumerheartbeat"
+            " WHERE name = %s AND paused_at IS NOT NULL",
+            [conf.queue.name],
+        )
+        row = cursor.fetchone()
+    return Pause(*row) if row else None
 
 
 def is_paused() -> bool:
@@ -22,8 +45,10 @@ def is_paused() -> bool:
         return cursor.fetchone() is not None
 
 
-def pause(by: str) -> bool:
+def pause(by: str, note: str = "") -> bool:
     """What is in work is finished, then nothing more is claimed; False if it rests already.
+
+    A row says so, so it holds until somebody resumes, whatever is started anew meanwhile.
 
     Raises django.db.Error.
     """
@@ -32,12 +57,13 @@ def pause(by: str) -> bool:
             """
             INSERT INTO stats_consumerheartbeat AS heartbeat
                 (name, batches, events, duplicates, dead, breaker, breaker_error, probe_pause,
-                 paused_at, paused_by)
-            VALUES (%s, 0, 0, 0, 0, 'closed', '', 0, clock_timestamp(), %s)
-            ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by
+                 paused_at, paused_by, paused_note)
+            VALUES (%s, 0, 0, 0, 0, 'closed', '', 0, clock_timestamp(), %s, %s)
+            ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at,
+                paused_by = excluded.paused_by, paused_note = excluded.paused_note
                 WHERE heartbeat.paused_at IS NULL
             """,
-            [conf.queue.name, by],
+            [conf.queue.name, by, note],
         )
         has_changed = cursor.rowcount > 0
     if has_changed:
@@ -49,7 +75,7 @@ def resume(by: str) -> bool:
     """Goes on at once; False if it did not rest. Raises django.db.Error."""
     with connections[conf.database].cursor() as cursor:
         cursor.execute(
-            "UPDATE stats_consumerheartbeat SET paused_at = NULL, paused_by = ''"
+            "UPDATE stats_consumerheartbeat SET paused_at = NULL, paused_by = '', paused_note = ''"
             " WHERE name = %s AND paused_at IS NOT NULL",
             [conf.queue.name],
         )

@@ -79,9 +79,13 @@ def tally_up(held: Sequence[Claimed], batches: Mapping[int, Sorted], stored: Sto
 
 def _collision(event: TrafficEvent, claimed: Claimed) -> Failure:
     error = f"idempotent_id: {event.idempotent_id} is stored for another path or request id"
-    return Failure(encode(event), DeadLetter.Reason.COLLISION, error, claimed.deliveries)
+    return _failure(event, DeadLetter.Reason.COLLISION, error, claimed)
 
 
 def _late(event: TrafficEvent, claimed: Claimed) -> Failure:
     error = "timestamp: the events of its day are dropped, so it may have been counted already"
-    return Failure(encode(event), DeadLetter.Reason.LATE, error, claimed.deliveries)
+    return _failure(event, DeadLetter.Reason.LATE, error, claimed)
+
+
+def _failure(event: TrafficEvent, reason: DeadLetter.Reason, error: str, claimed: Claimed) -> Failure:
+    return Failure(encode(event), reason, error, claimed.deliveries, origin=claimed.origin)

@@ -27,19 +27,19 @@ def roll_up_days() -> None:
         from stats import daily
 
         if daily.due(datetime.now(UTC).date()):
-            _start("roll_up_days")
+            _begin("roll_up_days")
     except Exception:
         logger.exception("Days that are over not looked for")
 
 
 def apply_retention() -> None:
     """By the clock: see the command of that name."""
-    _start("apply_retention")
+    _begin("apply_retention")
 
 
 def verify_counts() -> None:
     """By the clock: compares the day before and keeps the report."""
-    _start("verify_counts", "--store")
+    _begin("verify_counts")
 
 
 def refresh_snapshot() -> None:
@@ -55,19 +55,20 @@ def refresh_snapshot() -> None:
 def evaluate_alerts() -> None:
     """By the clock: reads in bounds, writes in one transaction. A process starts only if a message is due."""
     try:
+        from stats import background
         from stats.alerts import evaluation, outbox
 
         evaluation.evaluate()
         if outbox.is_due():
-            _start("send_alerts")
+            background.start("send_alerts")
     except Exception:
         logger.exception("Alert rules not evaluated")
 
 
-def _start(command: str, *arguments: str) -> None:
+def _begin(name: str) -> None:
     try:
-        from stats import background
+        from stats import jobs
 
-        background.start(command, *arguments)
+        jobs.begin(jobs.JOBS[name])
     except Exception:
-        logger.exception("Not started: %s", command)
+        logger.exception("Not started: %s", name)

@@ -77,7 +77,8 @@ def _put_off(found: Sorted, claimed: Claimed, payload: bytes, ahead: float) -> N
     patience = FUTURE_PATIENCE - (claimed.claimed_at - claimed.created_at.timestamp())
     if patience <= 0:
         error = f"timestamp: {ahead / 1000:.0f} s ahead of the database's clock, for an hour"
-        found.failures.append(Failure(payload, DeadLetter.Reason.FUTURE, error, claimed.deliveries))
+        reason = DeadLetter.Reason.FUTURE
+        found.failures.append(Failure(payload, reason, error, claimed.deliveries, origin=claimed.origin))
         return
     found.later.append(payload)
     wait = min(patience, (ahead - FUTURE_TOLERANCE_MS) / 1000)
@@ -85,7 +86,8 @@ def _put_off(found: Sorted, claimed: Claimed, payload: bytes, ahead: float) -> N
 
 
 def _failure(claimed: Claimed, payload: bytes | str, error: InvalidEvent) -> Failure:
-    return Failure(payload, _reason(payload, error), str(error), claimed.deliveries)
+    reason = _reason(payload, error)
+    return Failure(payload, reason, str(error), claimed.deliveries, origin=claimed.origin)
 
 
 def _reason(payload: bytes | str, error: InvalidEvent) -> DeadLetter.Reason:

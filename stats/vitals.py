@@ -44,6 +44,7 @@ class Consumer:
     per_second: float  # events that left the queue lately
     breaker: str  # closed, open
     breaker_error: str
+    paused_by: str  # empty while it is not paused
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _consumer() -> Consumer | None:
         per_second=beat.per_second if age < heartbeat.STALE_SECONDS else 0.0,
         breaker=beat.breaker,
         breaker_error=beat.breaker_error,
+        paused_by=(beat.paused_by or "-") if beat.paused_at else "",
     )
 
 

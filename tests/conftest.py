@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,22 @@ def _no_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     asyncio._set_running_loop(None)
     yield
     asyncio._set_running_loop(loop)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_beside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair that is asked for waits: its process would not find this test's database by itself."""
+    if "beside" not in request.fixturenames:
+        monkeypatch.setattr("stats.repairs.asking.start", lambda: False)
+
+
+@pytest.fixture
+def beside(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairs are carried out by a process of their own, on the running test's databases."""
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.app_settings")
+    for name, alias in (("TALLYGATE_TEST_DATABASE", "default"), ("TALLYGATE_TEST_LEGACY", "legacy")):
+        monkeypatch.setenv(name, str(connections[alias].settings_dict["NAME"]))
 
 
 @pytest.fixture

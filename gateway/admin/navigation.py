@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
         (
             (_("Queued batches"), "inbox", "gateway.queuedbatch"),
             (_("Dead letters"), "report", "stats.deadletter"),
+            (_("Repairs"), "healing", "stats.repair"),
             (_("Consumer"), "monitor_heart", "stats.consumerheartbeat"),
             (_("Worker starts"), "restart_alt", "stats.workerstart"),
         ),
@@ -56,6 +57,7 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
     (
         _("Fallback"),
         (
+            (_("Replay"), "replay", "legacy_collector.collectedevent", "admin:stats_fallback"),
             (_("Collected events"), "move_to_inbox", "legacy_collector.collectedevent"),
             (_("Collected hourly counts"), "schedule", "legacy_collector.collectedhourly"),
         ),
@@ -63,6 +65,8 @@ SECTIONS: tuple[tuple[Any, tuple[tuple[Any, ...], ...]], ...] = (
     (
         _("Task queue"),
         (
+            (_("Jobs"), "play_circle", "stats.jobrun", "admin:stats_jobs"),
+            (_("Runs of jobs"), "manage_history", "stats.jobrun"),
             (_("Queued tasks"), "pending_actions", "django_q.ormq"),
             (pgettext_lazy("of tasks", "Schedules"), "event_repeat", "django_q.schedule"),
             (_("Failed tasks"), "error", "django_q.failure"),

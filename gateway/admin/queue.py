@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.template.loader import render_to_string
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -18,16 +18,16 @@ from gateway.events import UndecodableEvent, fields_of, split_batch
 from gateway.models import QueuedBatch
 
 MAX_ID = 2**63 - 1
-MAX_EVENTS_SHOWN = 500
+EVENTS_A_PAGE = 100
 
 
 @admin.register(QueuedBatch)
 class QueuedBatchAdmin(ReadOnlyAdmin):
     """What waits to be counted."""
 
-    list_display = ("number", "entered", "size", "attempts", "next_attempt", "kind", "error")
+    list_display: tuple[str, ...] = ("number", "entered", "size", "attempts", "next_attempt", "kind", "error")
     list_deferred: ClassVar = ("payload",)
-    fields = (
+    fields: tuple[str, ...] = (
         "number",
         "kind",
         "entered",
@@ -36,13 +36,26 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
         "next_attempt",
         "claim",
         "full_error",
-        "event_table",
         "raw",
     )
+    change_form_outer_after_template = "gateway/batch_events.html"
     search_fields = ("pk",)
     search_help_text = "Batch number"
     search_examples = (("1204", "The batch with this number."),)
     empty_text = "The queue is empty: every event that was sent has been counted."
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: QueuedBatch | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context |= _page(obj, request.GET.get("events", "1"))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         number = term.removeprefix("#")
@@ -86,20 +99,19 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
     def full_error(self, batch: QueuedBatch) -> str:
         return text.block(batch.last_error)
 
-    @display(description="Events in it")
-    def event_table(self, batch: QueuedBatch) -> str:
-        try:
-            events = split_batch(batch.payload)
-        except UndecodableEvent as error:
-            return format_html("Not readable: {}", str(error))
-        rows = [_row(event) for event in events[:MAX_EVENTS_SHOWN]]
-        return render_to_string(
-            "gateway/batch_events.html", {"rows": rows, "left_out": max(0, len(events) - MAX_EVENTS_SHOWN)}
-        )
-
     @display(description="As received")
     def raw(self, batch: QueuedBatch) -> str:
         return text.json_block(batch.payload)
+
+
+def _page(batch: QueuedBatch, number: str) -> dict[str, Any]:
+    """For `gateway/batch_events.html`: one page of its events, or why there is none."""
+    try:
+        events = split_batch(batch.payload)
+    except UndecodableEvent as error:
+        return {"unreadable": text.whole(str(error))}
+    page = Paginator(events, EVENTS_A_PAGE).get_page(number)
+    return {"page": page, "rows": [_row(event) for event in page.object_list]}
 
 
 def _row(event: bytes) -> dict[str, object]:

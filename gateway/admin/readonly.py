@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gateway.admin.indexed_list import IndexedList
@@ -31,6 +32,7 @@ class ReadOnlyAdmin(CarefulLookups):
     show_facets = admin.ShowFacets.NEVER
     list_fullwidth = True
     change_list_template = "gateway/admin_list.html"
+    change_form_template = "gateway/admin_detail.html"
 
     # Columns the list does not load.
     list_deferred: ClassVar[Sequence[str]] = ()
@@ -71,6 +73,15 @@ class ReadOnlyAdmin(CarefulLookups):
         """The rows that `term` finds, by an index. Raises SearchError."""
         raise NotImplementedError
 
+    def notice(self, request: HttpRequest) -> SafeString | str:
+        """What must be seen first on list and detail; empty if there is nothing of that kind."""
+        return ""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {"notice": self.notice(request), **(extra_context or {})})
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -88,4 +99,4 @@ class ReadOnlyAdmin(CarefulLookups):
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:
         """What the detail page's template needs beside the row."""
-        return {"show_history": self.keeps_history}
+        return {"show_history": self.keeps_history, "notice": self.notice(request)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.conf import conf
 from gateway.queue import doorbell
@@ -27,6 +28,12 @@ def depth() -> Depth:
         " coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM gateway_queuedbatch"
     )
     return Depth(batches=int(row[0]), events=int(row[1]), oldest_seconds=max(0.0, float(row[2])))
+
+
+def now() -> datetime:
+    """By the database's clock, as batches are."""
+    moment: datetime = fetch("SELECT clock_timestamp()")[0]
+    return moment
 
 
 def is_due() -> bool:

@@ -137,9 +137,10 @@ def finish(claims: Sequence[Claimed]) -> None:
 
 def retry(claimed: Claimed, error: str, delay: float) -> None:
     """Leaves the batch for its next delivery, `delay` seconds from now."""
+    # Without a claim: nobody has it in his hands meanwhile, and a person may repair it.
     execute(
         "UPDATE gateway_queuedbatch SET visible_at = clock_timestamp() + make_interval(secs => %s),"
-        " first_failed_at = coalesce(first_failed_at, clock_timestamp()), last_error = %s"
+        " claim = NULL, first_failed_at = coalesce(first_failed_at, clock_timestamp()), last_error = %s"
         " WHERE id = %s AND claim = %s",
         [delay, error, claimed.id, claimed.token],
     )

@@ -7,12 +7,12 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from gateway.admin import text
-from gateway.admin.readonly import ReadOnlyAdmin
+from stats.admin.band import QueuePage
 from stats.models import ConsumerHeartbeat
 
 
 @admin.register(ConsumerHeartbeat)
-class ConsumerHeartbeatAdmin(ReadOnlyAdmin):
+class ConsumerHeartbeatAdmin(QueuePage):
     """When the consumer last showed a sign of life, and what it has done."""
 
     list_display = ("name", "seen", "counted", "repeated", "buried", "breaker_shown", "error_cut")

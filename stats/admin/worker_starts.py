@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
-from gateway.admin.readonly import ReadOnlyAdmin
 from gateway.starts import Cause
+from stats.admin.band import QueuePage
 from stats.models import WorkerStart
 
 KINDS: dict[str, str] = {
@@ -21,7 +21,7 @@ KINDS: dict[str, str] = {
 
 
 @admin.register(WorkerStart)
-class WorkerStartAdmin(ReadOnlyAdmin):
+class WorkerStartAdmin(QueuePage):
     """When a worker process was started and why, newest first."""
 
     list_display = ("started", "cause_shown", "reason_cut", "host_cut", "pid")

@@ -35,6 +35,14 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
 
 
+def seconds(value: float) -> str:
+    if value < 120:
+        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
+    if value < 7200:
+        return gettext("%(count)s min") % {"count": f"{value / 60:.0f}"}
+    return gettext("%(count)s h") % {"count": f"{value / 3600:.0f}"}
+
+
 def share(value: float) -> str:
     """A rate from 0 to 1."""
     return f"{value:.2%}" if value < 0.0995 else f"{value:.1%}"

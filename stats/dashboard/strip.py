@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from gateway import modes, segments
 from gateway.conf import conf
 from gateway.idempotency import id_prefix
+from gateway.logs import printable
 from legacy_collector import collector
 from legacy_collector.database import CollectorRefused
 from stats import heartbeat, vitals
@@ -38,6 +39,7 @@ FALLBACK_EVENTS = (1, 1_000)
 LETTERS = (1, 1_000)
 JOURNAL_EVENTS = (10_000, 100_000)
 
+NAME = 24  # characters of who paused it
 RATE_SECONDS = 10
 SETTLED = timedelta(seconds=1)  # what was answered before has been counted, as a rule
 RATE_CAP = 50_000  # events that are counted for it
@@ -107,7 +109,7 @@ def _backlog(found: vitals.Vitals) -> Iterator[Sign]:
     events, oldest = found.backlog.events, found.backlog.oldest_seconds
     waiting = gettext("%(count)s events") % {"count": numbers.count(events)}
     yield _sign(gettext("Waiting"), events, BACKLOG_EVENTS, waiting, link)
-    age = _seconds(oldest) if events else gettext("none")
+    age = numbers.seconds(oldest) if events else gettext("none")
     yield _sign(gettext("Oldest"), oldest, OLDEST_SECONDS, age, link)
 
 
@@ -129,13 +131,17 @@ def _consumer(found: vitals.Vitals) -> Iterator[Sign]:
     if beat is None:
         yield Sign(gettext("Consumer"), gettext("has not run yet"), WARNING, link)
         return
+    if beat.paused_by:
+        figure = gettext("paused by %(name)s") % {"name": printable(beat.paused_by)[:NAME]}
+        yield Sign(gettext("Consumer"), figure, WARNING, _page("gateway_queuedbatch"))
+        return
     if beat.breaker != ConsumerHeartbeat.Breaker.CLOSED:
         yield Sign(gettext("Consumer"), gettext("breaker open"), BAD, link)
         return
     figure = gettext("%(count)s a second") % {"count": f"{beat.per_second:,.1f}"}
     yield Sign(gettext("Counted"), figure, GOOD, link)
     age = beat.heartbeat_age_seconds
-    alive = gettext("alive %(time)s ago") % {"time": _seconds(age)}
+    alive = gettext("alive %(time)s ago") % {"time": numbers.seconds(age)}
     yield _sign(gettext("Consumer"), age, HEARTBEAT_SECONDS, alive, link)
 
 
@@ -151,7 +157,7 @@ def _letters(found: vitals.Vitals) -> Iterator[Sign]:
 
 def _fallback() -> Sign:
     count = collector.pending()
-    link = _page("legacy_collector_collectedevent") + ("?replay=pending" if count else "")
+    link = reverse("admin:stats_fallback")
     return _sign(gettext("Fallback"), count, FALLBACK_EVENTS, _waiting(count), link)
 
 
@@ -184,14 +190,6 @@ def _sign(name: str, value: float, bounds: tuple[float, float], figure: str, lin
     state = BAD if value >= bounds[1] else WARNING if value >= bounds[0] else GOOD
     told = gettext("a warning from %(warning)s, bad from %(bad)s")
     return Sign(name, figure, state, link, told % {"warning": f"{bounds[0]:,g}", "bad": f"{bounds[1]:,g}"})
-
-
-def _seconds(value: float) -> str:
-    if value < 120:
-        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
-    if value < 7200:
-        return gettext("%(count)s min") % {"count": f"{value / 60:.0f}"}
-    return gettext("%(count)s h") % {"count": f"{value / 3600:.0f}"}
 
 
 def _page(model: str) -> str:

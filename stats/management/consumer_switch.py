@@ -14,16 +14,20 @@ class ConsumerSwitch(BaseCommand):
     """Exit code 0 when the consumer is in the wanted state, 1 when the database can't be asked."""
 
     name: ClassVar[str]  # of the command: it stands for who did it
-    switch: ClassVar[Callable[[str], bool]]  # whether it changed something
+    switch: ClassVar[Callable[..., bool]]  # by whom, and why if that is asked; whether it changed something
+    takes_note: ClassVar[bool] = False
     changed: ClassVar[str]
     unchanged: ClassVar[str]
 
     def add_arguments(self, parser: CommandParser) -> None:
+        if self.takes_note:
+            parser.add_argument("--note", default="", help="why; the admin shows it")
         parser.add_argument("--json", action="store_true", help="the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            has_changed = type(self).switch(self.name)
+            note = [options["note"]] if self.takes_note else []
+            has_changed = type(self).switch(self.name, *note)
         except Error as error:
             raise CommandError(f"database: {' '.join(str(error).split())}", returncode=1) from None
         if options["json"]:

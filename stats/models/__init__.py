@@ -7,8 +7,10 @@ from stats.models.days import ArchivedFile, TrafficDay
 from stats.models.dead_letters import DeadLetter
 from stats.models.events import Event
 from stats.models.imported import ImportedHourly
+from stats.models.jobs import JobRun
 from stats.models.read_path import ReadChange, ReadComparison
 from stats.models.reading import ApiToken, Snapshot
+from stats.models.repairs import Repair
 from stats.models.rollups import (
     PathStatsDaily,
     PathStatsHourly,
@@ -34,10 +36,12 @@ __all__ = [
     "DeadLetter",
     "Event",
     "ImportedHourly",
+    "JobRun",
     "PathStatsDaily",
     "PathStatsHourly",
     "ReadChange",
     "ReadComparison",
+    "Repair",
     "Rollup",
     "Snapshot",
     "TopValues",

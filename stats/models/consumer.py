@@ -36,9 +36,11 @@ class ConsumerHeartbeat(models.Model):
 
     paused_at = models.DateTimeField(null=True, help_text=_("Since then a person has it rest."))
     paused_by = models.TextField(db_default="", blank=True)
+    paused_note = models.TextField(db_default="", blank=True, help_text="Why.")
 
     class Meta:
         verbose_name = _("consumer")
+        permissions = [("pause_consumer", _("Can pause and resume the consumer"))]
 
     def __str__(self) -> str:
         return self.name

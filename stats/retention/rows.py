@@ -1,4 +1,4 @@
-"""Rows deleted by their age: dead letters, timings, starts, compared answers, alerts, django-q2's tasks.
+"""Rows that are deleted by their age: dead letters, repairs, timings, alerts, django-q2's tasks and others.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -14,7 +14,7 @@ from django_q.models import Task
 
 from gateway.conf import conf
 from gateway.models import Timing
-from stats.models import Alert, AlertDelivery, ReadComparison, WorkerStart
+from stats.models import Alert, AlertDelivery, ReadComparison, Repair, WorkerStart
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,12 @@ def unsettled_letters(now: datetime) -> Rows | None:
     """None if they are kept for ever."""
     days = conf.unsettled_letter_days
     return (_LETTERS, "state = 'dead' AND last_failed_at < %s", now - timedelta(days=days)) if days else None
+
+
+def repairs(now: datetime) -> Rows:
+    """As long as the letters that they settled."""
+    cutoff = now - timedelta(days=conf.settled_letter_days)
+    return Repair._meta.db_table, "state NOT IN ('waiting', 'running') AND asked_at < %s", cutoff
 
 
 def tasks(now: datetime) -> Rows:

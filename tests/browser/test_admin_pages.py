@@ -21,6 +21,7 @@ LISTS = (
     "stats_deadletter",
     "stats_consumerheartbeat",
     "stats_workerstart",
+    "stats_repair",
     "gateway_queuedbatch",
     "legacy_collector_collectedevent",
     "legacy_collector_collectedhourly",
@@ -68,7 +69,7 @@ def test_a_dead_letter_is_redriven_by_its_button(filled, visit, tmp_path):
     visit.go(reverse("admin:stats_deadletter_change", args=[letter.pk]))
     photograph(visit, tmp_path, "redrive-before")
     visit.page.get_by_role("button", name="Redrive").click()
-    visit.page.wait_for_selector("text=1 dead letter put back into the queue.")
+    visit.page.wait_for_selector("text=/1 dead letter put back into the queue/")
     photograph(visit, tmp_path, "redrive-after")
     letter.refresh_from_db()
     assert (letter.state, letter.settled_by) == ("redriven", "admin")
@@ -84,5 +85,8 @@ def test_dead_letters_are_discarded_from_the_list(filled, visit, tmp_path):
     visit.page.select_option("select[name=action]", "discard_selected")
     photograph(visit, tmp_path, "discard-selected")
     visit.page.click("button[name=index]")
+    visit.page.get_by_label("Note").fill("sent by a scanner")
+    photograph(visit, tmp_path, "discard-note")
+    visit.page.get_by_role("button", name="Discard").click()
     visit.page.wait_for_selector("text=2 dead letters discarded.")
-    assert DeadLetter.objects.filter(state="discarded").count() == 2
+    assert DeadLetter.objects.filter(state="discarded", note="sent by a scanner").count() == 2

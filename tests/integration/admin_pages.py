@@ -14,7 +14,9 @@ from stats.models import (
     DeadLetter,
     Event,
     ImportedHourly,
+    JobRun,
     PathStatsHourly,
+    Repair,
     WorkerStart,
 )
 
@@ -24,8 +26,10 @@ READ_ONLY = [
     ImportedHourly,
     QueuedBatch,
     DeadLetter,
+    Repair,
     ConsumerHeartbeat,
     WorkerStart,
+    JobRun,
     CollectedEvent,
     CollectedHourly,
     OrmQ,

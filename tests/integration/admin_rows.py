@@ -18,7 +18,9 @@ from stats.models import (
     ArchivedFile,
     DeadLetter,
     ImportedHourly,
+    JobRun,
     PathStatsHourly,
+    Repair,
     TrafficDay,
     WorkerStart,
 )
@@ -93,9 +95,21 @@ def fill() -> None:
     collect([event(number) for number in range(30, 61)], {"fallback"}, replay=True)
     collect([hostile()], {"fallback", "sample"}, replay=True)
     _fill_starts()
+    _fill_repairs()
+    _fill_jobs()
     _import()
     _fill_queue()
     _fill_task_queue()
+
+
+def _fill_jobs() -> None:
+    now = timezone.now()
+    for job, more in (
+        ("verify_counts", {"ended_at": now, "exit_code": 1, "output": f"does not hold\n{SCRIPT}"}),
+        (SCRIPT, {"ended_at": now, "output": IMAGE}),
+        ("readiness", {"asked_by": SCRIPT, "host": SCRIPT, "pid": 4711, "arguments": [SCRIPT]}),
+    ):
+        JobRun.objects.create(job=job, **more)
 
 
 def _import() -> None:
@@ -123,6 +137,28 @@ def _poison() -> list[str]:
         ],
         *[f'[{{"idempotent_id": "{START + number}-0000abcd", "v": 1}}]' for number in range(30)],
     ]
+
+
+def _fill_repairs() -> None:
+    """In every state, of a known kind and of one that another version knows."""
+    for kind, state, total, done, error in (
+        ("redrive", "failed", 2_000, 1_200, f"DataError: {SCRIPT}"),
+        ("discard", "done", 12, 12, ""),
+        ("undo_redrive", "cancelled", None, 3, ""),
+        (SCRIPT, "running", 100, 40, ""),
+    ):
+        Repair.objects.create(
+            kind=kind,
+            parameters={"filter": {"route": SCRIPT}, "newest": 9},
+            by=IMAGE,
+            note=SCRIPT,
+            state=state,
+            total=total,
+            done=done,
+            failed=1,
+            error=error,
+            finished_at=None if state == "running" else timezone.now(),
+        )
 
 
 def _fill_starts() -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "legacy"])
 def test_a_command_runs_in_a_process_of_its_own_and_only_once_at_a_time():
     assert background.start("check")
     assert not background.start("check")  # it needs longer to start than we to ask
-    assert background.start("diffsettings")
+    assert background.start("check", alone_as="another")
     for process in background._running:
         assert process.wait(30) == 0
     assert background.start("check")

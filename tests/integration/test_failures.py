@@ -327,14 +327,15 @@ def test_batches_with_one_poisonous_event_each_do_not_stop_the_counting(send, ma
 def test_a_redrive_does_not_chase_what_fails_again_meanwhile(store):
     queue.enqueue([("[1]", 1), ("[2]", 1)])
     drain()
-    really_enqueue = queue.enqueue
+    really_put_back = queue.put_back
 
-    def enqueue_and_fail_again(batches):
-        really_enqueue(batches)
+    def put_back_and_fail_again(batches, delay):
+        ids = really_put_back(batches, delay)
         dead_letters.bury([dead_letters.Failure("3", DeadLetter.Reason.SCHEMA, "again", 1)])
+        return ids
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "enqueue", enqueue_and_fail_again)
+        patch.setattr(queue, "put_back", put_back_and_fail_again)
         assert dead_letters.redrive(DeadLetter.objects.all(), by="test") == 2
 
 

@@ -15,5 +15,6 @@ class Command(ConsumerSwitch):
     )
     name = "pause_consumer"
     switch = pausing.pause
+    takes_note = True
     changed = "The consumer rests: batches wait until resume_consumer."
     unchanged = "Nothing to do: it rests already."

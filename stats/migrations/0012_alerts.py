@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stats', '0010_imported_hours'),
+        ('stats', '0011_consumer_per_second'),
     ]
 
     operations = [
