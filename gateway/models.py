@@ -1,4 +1,4 @@
-"""The queue's table, which only `gateway.queue` touches; modes, timings and drills of the request side."""
+"""The queue's table, which only `gateway.queue` touches; modes, timings, drills and log-ins of the request side."""
 
 from __future__ import annotations
 
@@ -114,3 +114,21 @@ class FallbackDrill(models.Model):
 
     def __str__(self) -> str:
         return f"drill {self.pk} of {self.requested_at:%Y-%m-%d %H:%M:%S}"
+
+
+class LoginFailures(models.Model):
+    """Failed tries to log in that were made of late (`gateway.login_throttle`). Holds no name and no address."""
+
+    key = models.CharField(max_length=48, primary_key=True, help_text="Whose they are, hashed under a key.")
+    failures = models.PositiveIntegerField()
+    last_failed_at = models.DateTimeField(db_default=Now())
+    closed_until = models.DateTimeField(db_default=Now(), help_text="No try is looked at before.")
+
+    class Meta:
+        verbose_name = "failed log-ins"
+        verbose_name_plural = "failed log-ins"
+        # No page shows them, so nobody needs to be permitted anything.
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.failures}"

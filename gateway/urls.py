@@ -9,11 +9,13 @@ from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
 
 from gateway import views
+from gateway.admin.login import log_in
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     # Django's "view on site", which no page here offers, asks the database for whatever the path says.
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),
+    path("admin/login/", log_in),  # before the admin's own, whose name it keeps
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

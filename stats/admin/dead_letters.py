@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from gateway.admin import search, text
-from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.export import ExportAdmin
 from gateway.admin.search import SearchError
 from stats import dead_letters
 from stats.models import DeadLetter
@@ -51,7 +51,7 @@ def badge(request: HttpRequest) -> str:
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(ExportAdmin):
     """What could not be counted, newest first."""
 
     list_display = ("number", "last_failure", "reason_label", "state_shown", "event", "tries", "error_cut")
@@ -69,6 +69,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         "error_shown",
         "payload_shown",
         "traceback_shown",
+    )
+    export_columns = (
+        *("id", "state", "reason", "event_id", "deliveries", "first_failed_at", "last_failed_at"),
+        *("settled_at", "settled_by", "error", "payload"),
     )
     actions = ("redrive_selected", "discard_selected")
     change_form_outer_before_template = "gateway/dead_letter_actions.html"

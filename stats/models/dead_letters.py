@@ -37,6 +37,7 @@ class DeadLetter(models.Model):
 
     class Meta:
         verbose_name = "dead letter"
+        permissions = [("export_deadletter", "Can download dead letters")]
         indexes = [
             # the admin's list and the redrive by reason: what is dead, newest first.
             models.Index(fields=["state", "reason", "-id"], name="deadletter_state"),

@@ -30,6 +30,7 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-idempotent_id"]
+        permissions = [("export_event", "Can download events")]
 
     def __str__(self) -> str:
         return self.idempotent_id

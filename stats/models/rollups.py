@@ -50,6 +50,7 @@ class PathStatsHourly(Rollup):
     class Meta:
         verbose_name = "hourly statistics"
         verbose_name_plural = "hourly statistics"
+        permissions = [("export_pathstatshourly", "Can download hourly statistics")]
         constraints = [
             models.UniqueConstraint(fields=["route", "hour"], name="pathstatshourly_route_hour"),
         ]
@@ -72,6 +73,7 @@ class PathStatsDaily(Rollup):
     class Meta:
         verbose_name = "daily statistics"
         verbose_name_plural = "daily statistics"
+        permissions = [("export_pathstatsdaily", "Can download daily statistics")]
         constraints = [
             models.UniqueConstraint(fields=["route", "day"], name="pathstatsdaily_route_day"),
         ]

@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, timings, starts, compared answers, django-q2's tasks.
+"""Rows that are deleted by their age: dead letters, timings, log-ins, starts, compared answers, tasks of django-q2.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
@@ -13,12 +13,13 @@ from django.db import connections, transaction
 from django_q.models import Task
 
 from gateway.conf import conf
-from gateway.models import Timing
+from gateway.models import LoginFailures, Timing
 from stats.models import ReadComparison, WorkerStart
 
 logger = logging.getLogger(__name__)
 
 TIMING_DAYS = 30
+LOGIN_DAYS = 1  # longer than the longest wait
 COMPARISON_DAYS = 30
 START_DAYS = 90
 SLICE = 1_000  # rows a transaction deletes
@@ -44,6 +45,10 @@ def tasks(now: datetime) -> Rows:
 
 def timings(now: datetime) -> Rows:
     return Timing._meta.db_table, "hour < %s", now - timedelta(days=TIMING_DAYS)
+
+
+def login_failures(now: datetime) -> Rows:
+    return LoginFailures._meta.db_table, "last_failed_at < %s", now - timedelta(days=LOGIN_DAYS)
 
 
 def comparisons(now: datetime) -> Rows:
