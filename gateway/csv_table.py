@@ -16,8 +16,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
-# A spreadsheet takes a cell that begins so for a formula; what clients sent must not become one. The wide forms
-# count, too, where East Asian text is at home.
+# A spreadsheet takes a cell that begins so for a formula; what clients sent must not become one. The wide
+# forms count, too, where East Asian text is at home.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 PART = 500  # lines of a table that are sent at once
@@ -67,7 +67,7 @@ def cell(value: Any) -> Any:
 
 
 def _parts(found: Iterator[str]) -> Generator[str, None, None]:
-    """Lines put together: each part is a packet or more on the wire. The first line does not wait for others."""
+    """Lines put together: each part is a packet or more on the wire. The first line waits for no other."""
     with closing(found) if isinstance(found, Generator) else nullcontext():
         if first := next(found, ""):
             yield first

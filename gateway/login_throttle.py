@@ -3,13 +3,13 @@
 A try is counted before its password is looked at, and taken back if that was right. So of any number of tries
 at once, in any number of processes, no more are looked at than one after the other would be.
 
-Who comes in leaves a signed cookie in the browser. With it, failures are counted for this account on this device
-alone, and nobody else's tries can lock it out. Without it they are counted three times: for the account from this
-client, strictly; for the client, and for the account from wherever, leniently. A wait ends by itself, and what is
-tried meanwhile is neither looked at nor makes it longer.
+Who comes in leaves a signed cookie in the browser. With it, failures are counted for this account on this
+device alone, and nobody else's tries can lock it out. Without it they are counted three times: strictly for
+the account from this client, leniently for the client and for the account from wherever. A wait ends by
+itself, and what is tried meanwhile is neither looked at nor makes it longer.
 
-No name and no address is kept: a key is a keyed hash, of the network for IPv6. What was typed as a name may have
-been a password.
+No name and no address is kept: a key is a keyed hash, of the network for IPv6. What was typed as a name may
+have been a password.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ def begin(account: str, network: str, device: str = "") -> Attempt:
     Raises TooManyFailures, and django.db.Error.
     """
     rules = _rules(account, network, device)
+    waits = []
     with _transaction() as cursor:
         for key, rule in rules.items():
             cursor.execute(_COUNT, [key, FORGOTTEN])
@@ -113,12 +114,11 @@ def begin(account: str, network: str, device: str = "") -> Attempt:
             if counted is None:
                 cursor.execute(_LEFT, [key])
                 raise TooManyFailures(max(1, math.ceil(cursor.fetchone()[0])))  # takes back what was counted
-            wait = rule.wait(counted[0])
-            if wait:
-                logger.warning(
-                    "Log-in: try %d (%s), and no other for %.0f s unless it succeeds", counted[0], key, wait
-                )
+            if wait := rule.wait(counted[0]):
                 cursor.execute(_CLOSE, [wait, key])
+                waits.append(f"{wait:.0f} s for {key} after {counted[0]} tries")
+    if waits:
+        logger.warning("Log-in: unless this try succeeds, closed for %s", ", ".join(waits))
     return Attempt(rules)
 
 
@@ -139,9 +139,9 @@ def _rules(account: str, network: str, device: str) -> dict[str, Rule]:
     if device:
         return {_key("device", account, device): Rule(free, longest)}
     return {
-        _key("account", account): Rule(free * ACCOUNT_TRIES, min(longest, ACCOUNT_WAIT), is_shared=True),
-        _key("client", network): Rule(free * CLIENT_TRIES, longest, is_shared=True),
         _key("pair", account, network): Rule(free, longest),
+        _key("client", network): Rule(free * CLIENT_TRIES, longest, is_shared=True),
+        _key("account", account): Rule(free * ACCOUNT_TRIES, min(longest, ACCOUNT_WAIT), is_shared=True),
     }
 
 

@@ -1,4 +1,4 @@
-"""The queue's table, which only `gateway.queue` touches; modes, timings, drills and log-ins of the request side."""
+"""The queue's table, which only `gateway.queue` touches; modes, timings, drills, failed log-ins."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class FallbackDrill(models.Model):
 
 
 class LoginFailures(models.Model):
-    """Failed tries to log in that were made of late (`gateway.login_throttle`). Holds no name and no address."""
+    """Tries to log in that failed of late (`gateway.login_throttle`). Holds no name and no address."""
 
     key = models.CharField(max_length=48, primary_key=True, help_text="Whose they are, hashed under a key.")
     failures = models.PositiveIntegerField()

@@ -1,7 +1,7 @@
-"""What a browser is told about our pages: where they may take scripts and styles from, and who may frame them.
+"""What a browser is told about our pages: where scripts and styles may come from, and who may frame them.
 
-Only HTML gets these headers: the requests that are counted pay for one look at their content type. They hold no
-nonce, since no page has an inline script or style of its own, so each is the same text every time.
+Only HTML gets these headers: the requests that are counted pay for one look at their content type. They hold
+no nonce, since no page has an inline script or style sheet, so each is the same text every time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a SECRET_KEY is worth anything: who guesses it signs sessions, and tasks that the worker unpickles."""
+"""Whether a SECRET_KEY is worth anything: who guesses it signs sessions, and what the worker unpickles."""
 
 from __future__ import annotations
 

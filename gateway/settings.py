@@ -183,12 +183,12 @@ SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
 
 # What `check --deploy` need not say (docs/security.md).
 SILENCED_SYSTEM_CHECKS = [
-    # Whether the domain's other hosts speak TLS, too, and whether browsers are to know it for good, is for the
-    # domain's owner to say: SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD.
+    # Whether the domain's other hosts speak TLS, too, and whether browsers are to know it for good, is for
+    # the domain's owner to say: SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD.
     *("security.W005", "security.W021"),
 ]
 if BEHIND_TLS or "TRUSTED_PROXIES" in os.environ:
-    # It tells who stands behind no proxy, or knows of none, that loopback is trusted. Here somebody has decided.
+    # It tells who may know of no proxy that loopback is trusted. Here somebody has put one in front.
     SILENCED_SYSTEM_CHECKS.append("gateway.W010")
 
 # What `manage.py serve` starts gunicorn with; as text, so that it can say in one line what is wrong.

@@ -119,7 +119,7 @@ class Export:
     cut: str = ""  # why, if it was
 
     def read(self) -> Generator[tuple[Any, ...], None, None]:
-        """The rows, by a cursor of the server's in one transaction that ends in time. Raises django.db.Error."""
+        """By a cursor of the server's, in one transaction that ends in time. Raises django.db.Error."""
         too_late = f"cut after {self.seconds:g} s (EXPORT_SECONDS)"
         until = time.monotonic() + self.seconds
         try:

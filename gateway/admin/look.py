@@ -1,4 +1,4 @@
-"""What unfold's pages are given so that they need no inline style and no script made of text, for `UNFOLD`."""
+"""What unfold's pages are given so that they need no inline style (for `UNFOLD`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that are deleted by their age: dead letters, timings, log-ins, starts, compared answers, tasks of django-q2.
+"""Rows that are deleted by their age: dead letters, timings, log-ins, starts, compared answers, tasks.
 
 A dead letter that a person has settled goes after a while. One that nobody has looked at is the only copy
 of a request that was not counted: it stays for a year, and it is an error in the log when it goes.
