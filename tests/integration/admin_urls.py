@@ -78,7 +78,7 @@ def patterns() -> Iterator[tuple[str, URLPattern]]:
 
 
 def addresses(place: Place) -> list[str]:
-    """The page of each kind: without a row, or with the newest and the oldest row of its model, if it has rows."""
+    """Its page, or those of the newest and the oldest row of its model; none where that has no rows."""
     if not place.arguments:
         return [place.url()]
     assert place.model is not None, f"{place.name} takes a key, of no model"
