@@ -14,7 +14,7 @@ from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 POLICY = {
     "default-src": "'self'",
@@ -72,7 +72,13 @@ def _with_headers(request: HttpRequest, response: HttpResponseBase) -> HttpRespo
         return response
     if settings.DEBUG and response.status_code >= 400:
         return response  # Django's own pages of errors, which are styled and scripted inline
-    is_admin = request.path.startswith(reverse("admin:index"))
-    for name, value in (ADMIN_HEADERS if is_admin else HEADERS).items():
+    for name, value in (ADMIN_HEADERS if _is_admin(request) else HEADERS).items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    try:
+        return request.path.startswith(reverse("admin:index"))
+    except NoReverseMatch:
+        return False

@@ -1,4 +1,4 @@
-"""What every page has to be, whatever it shows: no injected element, no fault of axe-core's, as wide as the screen."""
+"""What every page has to be, whatever it shows: free of injected elements and of what axe-core faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPTIONS = {"resultTypes": ["violations"]}
 # (rule, part of the element's HTML): faults of unfold's own templates, which ours can't mend.
 EXCUSED: dict[tuple[str, str], str] = {}
 
-# Colours are looked at when they are there, not on the way. A constructed sheet: the pages forbid inline ones.
+# Colours are looked at when they are there, not on the way. A constructed sheet: inline ones are forbidden.
 _STILL = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }");

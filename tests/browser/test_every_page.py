@@ -1,4 +1,4 @@
-"""Every page in a real browser, filled with what somebody hostile sends: nothing runs, and everybody can use it.
+"""Every page in a real browser, full of what somebody hostile sent: nothing runs, and everybody can use it.
 
 What is refused by the Content-Security-Policy is an error on the console, and so a complaint of `visit`.
 """
