@@ -288,7 +288,7 @@ UNFOLD = {
     "GLOBAL_CALLBACK": "gateway.admin.look.without_inline_style",
     "STYLES": ["gateway.admin.look.colours"],
     "SCRIPTS": ["gateway.admin.look.htmx"],
-    "LOGIN": {"form": "gateway.admin.login.LogInForm"},
+    "LOGIN": {"form": "gateway.login_page.LogInForm"},
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

@@ -9,7 +9,7 @@ from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
 
 from gateway import views
-from gateway.admin.login import log_in
+from gateway.login_page import log_in
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),

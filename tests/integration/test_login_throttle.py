@@ -17,8 +17,8 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
+from gateway import login_page as login
 from gateway import login_throttle
-from gateway.admin import login
 from gateway.login_throttle import FORGOTTEN, Rule, TooManyFailures
 from gateway.models import LoginFailures
 from stats.retention import rows
@@ -276,6 +276,7 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 django.setup()
 from django.db import connections
+from gateway import login_page as login
 from gateway import login_throttle
 from gateway.login_throttle import TooManyFailures
 

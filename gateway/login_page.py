@@ -26,7 +26,7 @@ from gateway.logs import printable
 logger = logging.getLogger(__name__)
 
 COOKIE = "tallygate_device"
-COOKIE_SALT = "gateway.admin.login.device"
+COOKIE_SALT = "gateway.login_page.device"
 COOKIE_DAYS = 180
 MINUTE = 60  # seconds
 TOO_MANY_REQUESTS = 429
