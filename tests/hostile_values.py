@@ -61,7 +61,7 @@ def send(sender: Sender) -> int:
     `sender` is the one in use; it is stopped.
     """
     client = Client()
-    for text in TEXTS:
+    for text in reversed(TEXTS):
         header = text.encode().decode("latin-1").replace("\r", "")
         statuses = {
             client.get(
@@ -84,10 +84,10 @@ def send(sender: Sender) -> int:
 
 
 def store() -> None:
-    """Makes dead letters, batches, tokens and accounts of them."""
-    queue.enqueue([(payload, 1) for payload in PAYLOADS])
+    """Makes dead letters, batches, tokens and accounts of them, the newest of the first."""
+    queue.enqueue([(payload, 1) for payload in reversed(PAYLOADS)])
     drain()
-    for text in TEXTS:
+    for text in reversed(TEXTS):
         tokens.issue(ApiToken(name=text[:100]))
     User.objects.create_user(MARKUP[0][:150], first_name=MARKUP[1][:150], last_name=DISGUISES[0])
     queue.send(

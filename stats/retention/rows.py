@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from django.db import connections, transaction
+from django.apps import apps
+from django.contrib.sessions.models import Session
+from django.db import connections, router, transaction
 from django_q.models import Task
 
 from gateway.conf import conf
@@ -49,6 +51,13 @@ def timings(now: datetime) -> Rows:
 
 def login_failures(now: datetime) -> Rows:
     return LoginFailures._meta.db_table, "last_failed_at < %s", now - timedelta(days=LOGIN_DAYS)
+
+
+def sessions(now: datetime) -> Rows | None:
+    """Those that are over; None where they are kept elsewhere."""
+    if not apps.is_installed("django.contrib.sessions") or router.db_for_write(Session) != conf.database:
+        return None
+    return Session._meta.db_table, "expire_date < %s", now
 
 
 def comparisons(now: datetime) -> Rows:

@@ -78,13 +78,12 @@ def patterns() -> Iterator[tuple[str, URLPattern]]:
 
 
 def addresses(place: Place) -> list[str]:
-    """Its page, or those of the newest and the oldest row of its model; none where that has no rows."""
+    """Its page, or that of the newest row of its model; none where that has no rows."""
     if not place.arguments:
         return [place.url()]
     assert place.model is not None, f"{place.name} takes a key, of no model"
-    manager = place.model._default_manager
-    rows = [manager.order_by("-pk").first(), manager.order_by("pk").first()]
-    return list(dict.fromkeys(place.url(row) for row in rows if row is not None))
+    newest = place.model._default_manager.order_by("-pk").first()
+    return [place.url(newest)] if newest is not None else []
 
 
 def _walk(found: list[Any], namespace: str = "") -> Iterator[Place]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
+from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection, connections
 from django.db.models import F
 from django.test import Client
@@ -212,6 +213,14 @@ def test_retention_takes_them_after_a_day(person: User) -> None:
     assert rows.delete(rows.login_failures(timezone.now())) == 0
     assert rows.delete(rows.login_failures(timezone.now() + timedelta(days=1, minutes=1))) == 3
     assert not LoginFailures.objects.exists()
+
+
+def test_retention_takes_sessions_that_are_over(person: User) -> None:
+    for address in (HOME, ELSEWHERE):
+        try_to_log_in(Client(), "the right one", address=address)
+    Session.objects.filter(pk=Session.objects.first().pk).update(expire_date=timezone.now() - timedelta(1))
+    assert rows.delete(rows.sessions(timezone.now())) == 1
+    assert Session.objects.count() == 1
 
 
 def test_a_database_that_is_away_is_told_and_lets_nobody_in(person: User, monkeypatch: Any) -> None:
