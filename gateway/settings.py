@@ -149,6 +149,7 @@ DATABASES = {"default": _queue_database(), "legacy": _legacy_database()}
 DATABASE_ROUTERS = ["legacy_collector.router.LegacyRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 SESSION_ENGINE = "gateway.sessions"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

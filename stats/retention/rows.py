@@ -10,7 +10,6 @@ import logging
 from datetime import datetime, timedelta
 
 from django.apps import apps
-from django.contrib.sessions.models import Session
 from django.db import connections, router, transaction
 from django_q.models import Task
 
@@ -55,9 +54,11 @@ def login_failures(now: datetime) -> Rows:
 
 def sessions(now: datetime) -> Rows | None:
     """Those that are over; None where they are kept elsewhere."""
-    if not apps.is_installed("django.contrib.sessions") or router.db_for_write(Session) != conf.database:
+    if not apps.is_installed("django.contrib.sessions"):
         return None
-    return Session._meta.db_table, "expire_date < %s", now
+    session = apps.get_model("sessions", "Session")
+    is_here = router.db_for_write(session) == conf.database
+    return (session._meta.db_table, "expire_date < %s", now) if is_here else None
 
 
 def comparisons(now: datetime) -> Rows:

@@ -234,7 +234,8 @@ def test_an_asynchronous_server_sends_it_part_by_part(admin: Client, rows: None,
     session = admin.cookies["sessionid"].value
 
     async def parts() -> list[bytes]:
-        client = AsyncClient(headers={"Cookie": f"sessionid={session}"})
+        client = AsyncClient()
+        client.cookies["sessionid"] = session
         answer = await client.post(address, {"format": "csv"})
         return [part async for part in answer.streaming_content]
 

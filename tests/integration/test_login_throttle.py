@@ -65,6 +65,10 @@ def test_the_sixth_try_in_a_row_is_not_looked_at_and_is_told_for_how_long(person
     assert f"Try again in {refused['Retry-After']} second" in refused.content.decode()
 
 
+def test_who_comes_in_by_the_page_s_own_address_is_led_to_the_first_page(person: User) -> None:
+    assert try_to_log_in(Client(), "the right one")["Location"] == "/admin/"
+
+
 def test_after_the_wait_the_right_password_lets_in_and_all_is_forgotten(person: User) -> None:
     fail(FREE)
     pass_seconds(5)
