@@ -186,7 +186,7 @@ def _entry(request: HttpRequest, model: type[Any]) -> LogEntry:
     """In the admin log from the start, so that a process that dies on the way leaves it, too."""
     query = printable(request.GET.urlencode())[:MAX_QUERY]
     return LogEntry.objects.create(
-        user_id=request.user.pk,
+        user_id=str(request.user.pk),
         content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
         object_repr=f"all with the filter ?{query}"[:200] if query else "all",
         action_flag=CHANGE,

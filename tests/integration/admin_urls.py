@@ -59,7 +59,7 @@ def pages() -> list[Place]:
     return [
         place
         for place in places()
-        if place.name not in NO_PAGES and not set(place.arguments) - set(KEYS) and not _is_add_refused(place)
+        if place.name not in NO_PAGES and not set(place.arguments) - set(KEYS) and not is_nobodys(place)
     ]
 
 
@@ -105,7 +105,7 @@ def _model(name: str) -> type[Model] | None:
     return max(fitting, key=lambda model: len(model._meta.model_name or ""), default=None)
 
 
-def _is_add_refused(place: Place) -> bool:
+def is_nobodys(place: Place) -> bool:
     """Whether nobody at all may add, change or delete there, so that there is no such page."""
     if place.model is None:
         return False

@@ -76,7 +76,7 @@ def test_no_page_of_the_admin_runs_what_was_sent(hostile: Client) -> None:
             assert answer.status_code in (200, 405), address
             assert running(answer) == [], address
             shown += MARK in answer.content.decode()
-    assert shown >= 15  # or nothing was tried
+    assert shown >= 10  # or nothing was tried
 
 
 def test_no_page_runs_what_its_address_says(hostile: Client) -> None:
