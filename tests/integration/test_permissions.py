@@ -21,6 +21,7 @@ OF_A_ROW = ("_change", "_history", "_delete", "_password_change")
 # With which an action would do something; none is found, so none does.
 FORM = {"verb": "discard", "format": "csv"}
 ANYBODY = {"index"}  # which is empty then
+SUPERUSERS = {"django_q_schedule_add"}  # a schedule runs any function that it names
 
 Row = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -113,4 +114,4 @@ def test_where_two_permissions_are_needed_one_is_not_enough(store: None) -> None
 
 
 def test_every_page_and_action_has_a_row(store: None) -> None:
-    assert set(asked()) - ANYBODY == set().union(*(names for _, names in TABLE))
+    assert set(asked()) - ANYBODY - SUPERUSERS == set().union(*(names for _, names in TABLE))
