@@ -22,6 +22,7 @@ UNKNOWN = "unknown"
 MAX_ADDRESS = 100  # characters; what is longer is none
 MAX_REMEMBERED = 300  # characters of all that names an address
 MAX_ORIGINS = 4096
+IPV6, NETWORK_BITS = 6, 64
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
 MICROSECONDS = 6  # digits of a fraction that can matter
 DIVISORS = (10**3, 10**6, 10**9)  # of millionths of a second, a millisecond, a microsecond: milliseconds
@@ -53,16 +54,34 @@ def origin_of(meta: Mapping[str, Any]) -> Origin:
     return _origins.get(said) or _looked_up(said)
 
 
+def network_hash_of(meta: Mapping[str, Any]) -> str:
+    """As the origin's, but one for all of an IPv6 network (/64): who has one has all of its addresses."""
+    get = meta.get
+    said = ("REMOTE_ADDR", "HTTP_CF_CONNECTING_IP", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR")
+    address, _ = _address_of(*(str(get(name) or "") for name in said))
+    found = _ip(address) if address else None
+    if found is not None and found.version == IPV6:
+        return hash_ip(str(ipaddress.ip_network((found, NETWORK_BITS), strict=False)))
+    return hash_ip(address or UNKNOWN)
+
+
 def _looked_up(said: tuple[Any, ...]) -> Origin:
     peer, connecting, real, forwarded = [str(value or "") for value in said]
-    is_believed = is_trusted(peer, conf.trusted_proxies)
-    address = _forwarded_address(peer, connecting, real, forwarded) if is_believed else parse_address(peer)
+    address, is_believed = _address_of(peer, connecting, real, forwarded)
     origin = Origin(hash_ip(address or UNKNOWN), is_believed)
     if len(peer) + len(connecting) + len(real) + len(forwarded) <= MAX_REMEMBERED:
         if len(_origins) >= MAX_ORIGINS:
             _origins.clear()
         _origins[said] = origin
     return origin
+
+
+def _address_of(peer: str, connecting: str, real: str, forwarded: str) -> tuple[str | None, bool]:
+    """The client's address if it can be known, and whether the peer is trusted."""
+    is_believed = is_trusted(peer, conf.trusted_proxies)
+    if is_believed:
+        return _forwarded_address(peer, connecting, real, forwarded), True
+    return parse_address(peer), False
 
 
 def _forget(**_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The queue's table, which only `gateway.queue` touches; modes, timings and drills of the request side."""
+"""The queue's table, which only `gateway.queue` touches; modes, timings, drills, failed log-ins."""
 
 from __future__ import annotations
 
@@ -132,3 +132,23 @@ class FallbackDrill(models.Model):
     def __str__(self) -> str:
         told = gettext("drill %(number)s of %(time)s")
         return told % {"number": self.pk, "time": f"{self.requested_at:%Y-%m-%d %H:%M:%S}"}
+
+
+class LoginFailures(models.Model):
+    """Tries to log in that failed of late (`gateway.login_throttle`). Holds no name and no address."""
+
+    key = models.CharField(
+        max_length=48, primary_key=True, help_text=_("Whose they are, hashed under a key.")
+    )
+    failures = models.PositiveIntegerField()
+    last_failed_at = models.DateTimeField(db_default=Now())
+    closed_until = models.DateTimeField(db_default=Now(), help_text=_("No try is looked at before."))
+
+    class Meta:
+        verbose_name = _("failed log-ins")
+        verbose_name_plural = _("failed log-ins")
+        # No page shows them, so nobody needs to be permitted anything.
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.failures}"

@@ -18,6 +18,7 @@ from gateway import embedded_postgres
 from gateway.archive_url import archive_storage
 from gateway.conf import DEFAULT_EXCLUDE, q_cluster
 from gateway.kept_keys import kept_key
+from gateway.secret_key import weakness
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -80,6 +81,9 @@ def _legacy_database() -> dict[str, object]:
 def _secret_key() -> str:
     key = env.str("SECRET_KEY", default="")
     if key:
+        problem = weakness(key)
+        if problem and not (EMBEDDED_POSTGRES or DEBUG):
+            raise ImproperlyConfigured(f"SECRET_KEY: {problem}")
         return key
     if EMBEDDED_POSTGRES:
         return kept_key(VAR_DIR / "keys" / "secret_key")
@@ -112,6 +116,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "gateway.middleware.TrafficMiddleware",
+    "gateway.page_headers.PageHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -146,6 +151,14 @@ DATABASES = {"default": _queue_database(), "legacy": _legacy_database()}
 DATABASE_ROUTERS = ["legacy_collector.router.LegacyRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+SESSION_ENGINE = "gateway.sessions"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_COOKIE_NAME = "tallygate_language"
@@ -171,7 +184,20 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=BEHIND_TLS)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for from near, without TLS
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+# A month: long enough for who comes now and then, and over in time for who gives TLS up.
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=30 * 86_400 if BEHIND_TLS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+
+# What `check --deploy` need not say (docs/security.md).
+SILENCED_SYSTEM_CHECKS = [
+    # Whether the domain's other hosts speak TLS, too, and whether browsers are to know it for good, is for
+    # the domain's owner to say: SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD.
+    *("security.W005", "security.W021"),
+]
+if BEHIND_TLS or "TRUSTED_PROXIES" in os.environ:
+    # It tells who may know of no proxy that loopback is trusted. Here somebody has put one in front.
+    SILENCED_SYSTEM_CHECKS.append("gateway.W010")
 
 # Of alerts. Without a host none is sent, and the channel's page says so.
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
@@ -234,6 +260,10 @@ STATS_NORMALIZE_IDS = env.bool("STATS_NORMALIZE_IDS", default=True)
 STATS_GROUP_NOT_FOUND = env.bool("STATS_GROUP_NOT_FOUND", default=True)
 ALERT_WEBHOOK_ALLOWED_NETWORKS = env.list("ALERT_WEBHOOK_ALLOWED_NETWORKS", default=[])
 ALERT_ADMIN_URL = env.str("ALERT_ADMIN_URL", default="")
+LOGIN_TRIES = env.int("LOGIN_TRIES", default=5)
+LOGIN_LONGEST_WAIT = env.float("LOGIN_LONGEST_WAIT", default=900.0)
+EXPORT_ROWS = env.int("EXPORT_ROWS", default=200_000)
+EXPORT_SECONDS = env.float("EXPORT_SECONDS", default=20.0)
 TEST_ENDPOINT = env.bool("TEST_ENDPOINT", default=DEBUG or EMBEDDED_POSTGRES)
 if "CLIENT_HASH_KEY" in os.environ:
     CLIENT_HASH_KEY = env.str("CLIENT_HASH_KEY")
@@ -277,6 +307,10 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
     "DASHBOARD_CALLBACK": "stats.admin.dashboard.context",
+    "GLOBAL_CALLBACK": "gateway.admin.look.without_inline_style",
+    "STYLES": ["gateway.admin.look.colours"],
+    "SCRIPTS": ["gateway.admin.look.htmx"],
+    "LOGIN": {"form": "gateway.login_page.LogInForm"},
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

@@ -10,12 +10,14 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from gateway import views
+from gateway.login_page import log_in
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     # Django's "view on site", which no page here offers, asks the database for whatever the path says.
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),
     path("admin/language/", set_language, name="set_language"),  # where unfold's switch sends its choice
+    path("admin/login/", log_in),  # before the admin's own, whose name it keeps
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -21,7 +21,7 @@ _shared = Path(os.environ["TALLYGATE_TEST_VAR_DIR"])
 
 # The server is shared, everything else is not.
 os.environ["VAR_DIR"] = str(_shared)
-os.environ.setdefault("SECRET_KEY", "only for tests")
+os.environ.setdefault("SECRET_KEY", "only for tests, and long enough to start with")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_shared / _worker / "metrics")
 os.environ.pop("DEBUG", None)
 

@@ -16,6 +16,7 @@ from gateway.conf.capture import DEFAULT_EXCLUDE, CaptureSettings
 from gateway.conf.consuming import ConsumingSettings
 from gateway.conf.cutover import CutoverSettings
 from gateway.conf.keeping import KeepingSettings
+from gateway.conf.pages import PageSettings
 from gateway.queue_settings import q_cluster
 
 __all__ = ["DEFAULT_EXCLUDE", "ESTIMATORS", "JOURNAL_MODES", "MODES", "conf", "q_cluster"]
@@ -25,7 +26,9 @@ JOURNAL_MODES = ("os", "fsync", "off")
 ESTIMATORS = ("sketch", "reservoir")
 
 
-class TrafficSettings(AlertSettings, CaptureSettings, ConsumingSettings, CutoverSettings, KeepingSettings):
+class TrafficSettings(
+    AlertSettings, CaptureSettings, ConsumingSettings, CutoverSettings, KeepingSettings, PageSettings
+):
     """What the README's configuration table lists, one property a setting."""
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import search, text
-from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.export import ExportAdmin
 from gateway.admin.search import HOUR, Query, SearchError
 from stats.models import Event
 
@@ -27,7 +27,7 @@ FIELDS = {
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(ExportAdmin):
     """Every request that was counted, newest first."""
 
     list_display = ("time", "method_cut", "path_cut", "route_cut", "status_shown", "took", "sent", "client")
@@ -46,6 +46,19 @@ class EventAdmin(ReadOnlyAdmin):
         "request_shown",
         "host_shown",
         "agent_shown",
+    )
+    export_columns = (
+        *(
+            "idempotent_id",
+            "timestamp",
+            "method",
+            "path",
+            "route",
+            "status",
+            "response_time",
+            "response_bytes",
+        ),
+        *("client_ip_hash", "country", "request_id", "host", "user_agent"),
     )
     search_fields = ("pk",)
     search_help_text = _("Id, time (UTC) or route")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import search, text
-from gateway.admin.readonly import ReadOnlyAdmin
+from gateway.admin.export import ExportAdmin
 from gateway.admin.search import Period
 from stats.admin import collector_instead
 from stats.models import PathStatsDaily, PathStatsHourly, Rollup
@@ -24,13 +24,24 @@ if TYPE_CHECKING:
     from stats.estimators import ClientSummary, LatencySummary
 
 RANKS = (0.5, 0.9, 0.95, 0.99)
+EXPORTED = (
+    *("route", "requests", "errors", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"),
+    *(
+        "response_time_sum",
+        "response_time_min",
+        "response_time_max",
+        "p95",
+        "distinct_clients",
+        "response_bytes",
+    ),
+)
 FIGURES = (
     *("total", "failed", "status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx", "mean"),
     *("fastest", "slowest", "quantiles", "clients_shown", "sent"),
 )
 
 
-class RollupAdmin(ReadOnlyAdmin):
+class RollupAdmin(ExportAdmin):
     """The columns that hours and days share."""
 
     list_deferred = ("response_times", "clients")
@@ -141,6 +152,7 @@ class PathStatsHourlyAdmin(RollupAdmin):
         *("mean", "p95_shown", "slowest", "clients_cut", "sent"),
     )
     fields = ("route_shown", "hour_utc", *FIGURES)
+    export_columns = ("hour", *EXPORTED)
     ordering = ("-hour", "-requests")
     search_help_text = _("Time (UTC) or route")
     search_examples = (
@@ -187,6 +199,7 @@ class PathStatsDailyAdmin(RollupAdmin):
         *("mean", "p95_shown", "slowest", "clients_cut", "sent"),
     )
     fields = ("route_shown", "day_utc", *FIGURES)
+    export_columns = ("day", *EXPORTED)
     ordering = ("-day", "-requests")
     search_help_text = _("Day (UTC) or route")
     search_examples = (

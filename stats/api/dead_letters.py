@@ -12,8 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 from pydantic import Field
 
+from gateway import csv_table
 from gateway.conf import conf
-from stats.api import csv_table
 from stats.api.authentication import permitted
 from stats.api.bounds import within_deadline
 from stats.api.next_page import link_to_next

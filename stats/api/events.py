@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
+from gateway import csv_table
 from gateway.events import MAX_PATH
 from stats import reports
-from stats.api import csv_table
 from stats.api.authentication import permitted
 from stats.api.bounds import within_deadline
 from stats.api.next_page import link_to_next

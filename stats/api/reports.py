@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
+from gateway import csv_table
 from stats import reports, snapshot
-from stats.api import csv_table
 from stats.api.bounds import within_deadline
 from stats.api.parameters import Absent, Format, Limit, Method, Period, Route, refuse_others
 from stats.api.reader import reader_of

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
+from gateway import csv_table
 from stats import reports
-from stats.api import csv_table
 from stats.api.bounds import within_deadline
 from stats.api.next_page import link_to_next
 from stats.api.parameters import DEFAULT_LIMIT, Absent, Format, Limit, Method, Period, Route, StatusClass

@@ -74,6 +74,7 @@ class DeadLetter(models.Model):
             ("redrive_deadletter", _("Can redrive dead letters")),
             ("discard_deadletter", _("Can discard dead letters")),
             ("edit_deadletter", _("Can edit the payload of dead letters")),
+            ("export_deadletter", _("Can download dead letters")),
         ]
         indexes = [
             # the admin's list and the redrive by reason: what is dead, newest first.

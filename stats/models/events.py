@@ -33,6 +33,7 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["-idempotent_id"]
+        permissions = [("export_event", _("Can download events"))]
 
     def __str__(self) -> str:
         return self.idempotent_id

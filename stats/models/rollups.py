@@ -51,6 +51,7 @@ class PathStatsHourly(Rollup):
     class Meta:
         verbose_name = _("hourly statistics")
         verbose_name_plural = _("hourly statistics")
+        permissions = [("export_pathstatshourly", _("Can download hourly statistics"))]
         constraints = [
             models.UniqueConstraint(fields=["route", "hour"], name="pathstatshourly_route_hour"),
         ]
@@ -73,6 +74,7 @@ class PathStatsDaily(Rollup):
     class Meta:
         verbose_name = _("daily statistics")
         verbose_name_plural = _("daily statistics")
+        permissions = [("export_pathstatsdaily", _("Can download daily statistics"))]
         constraints = [
             models.UniqueConstraint(fields=["route", "day"], name="pathstatsdaily_route_day"),
         ]

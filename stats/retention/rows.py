@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from django.db import connections, transaction
+from django.apps import apps
+from django.db import connections, router, transaction
 from django_q.models import Task
 
 from gateway.conf import conf
-from gateway.models import Timing
+from gateway.models import LoginFailures, Timing
 from stats.models import Alert, AlertDelivery, ReadComparison, Repair, WorkerStart
 
 logger = logging.getLogger(__name__)
 
 TIMING_DAYS = 30
+LOGIN_DAYS = 1  # longer than the longest wait
 COMPARISON_DAYS = 30
 START_DAYS = 90
 ALERT_DAYS = 365
@@ -51,6 +53,19 @@ def tasks(now: datetime) -> Rows:
 
 def timings(now: datetime) -> Rows:
     return Timing._meta.db_table, "hour < %s", now - timedelta(days=TIMING_DAYS)
+
+
+def login_failures(now: datetime) -> Rows:
+    return LoginFailures._meta.db_table, "last_failed_at < %s", now - timedelta(days=LOGIN_DAYS)
+
+
+def sessions(now: datetime) -> Rows | None:
+    """Those that are over; None where they are kept elsewhere."""
+    if not apps.is_installed("django.contrib.sessions"):
+        return None
+    session = apps.get_model("sessions", "Session")
+    is_here = router.db_for_write(session) == conf.database
+    return (session._meta.db_table, "expire_date < %s", now) if is_here else None
 
 
 def comparisons(now: datetime) -> Rows:

@@ -56,6 +56,8 @@ def apply(now: datetime | None = None, on_day: OnDay = lambda day: lambda events
         done.tasks = rows.delete(rows.tasks(now))
         rows.delete(rows.repairs(now))
         rows.delete(rows.timings(now))
+        rows.delete(rows.login_failures(now))
+        rows.delete(rows.sessions(now))
         rows.delete(rows.comparisons(now))
         rows.delete(rows.worker_starts(now))
         rows.delete(rows.alert_messages(now))

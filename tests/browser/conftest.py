@@ -52,6 +52,7 @@ class Visit:
         self.complaints: list[str] = []
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        page.on("dialog", self._interrupted)
         page.on("request", lambda request: self._asked(request.url))
         page.on("response", self._answered)
 
@@ -63,6 +64,10 @@ class Visit:
     def _heard(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{self.page.url}: {message.type}: {message.text}")
+
+    def _interrupted(self, dialog: Any) -> None:
+        self.complaints.append(f"{self.page.url}: a dialog says {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, url: str) -> None:
         if not url.startswith((self.address, "data:", "blob:")):

@@ -14,9 +14,9 @@ from django.db import ProgrammingError, connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
-from gateway import queue
+from gateway import csv_table, queue
 from stats import reports, tokens
-from stats.api import authentication, bounds, csv_table
+from stats.api import authentication, bounds
 from stats.api import events as events_endpoint
 from stats.consumer import drain
 from stats.models import ApiToken, DeadLetter

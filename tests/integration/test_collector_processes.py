@@ -91,7 +91,7 @@ def test_six_processes_that_write_at_once_lose_nothing(tmp_path):
         LEGACY_DATABASE_URL=f"sqlite:///{collector_file()}",
         # A writer never asks for it: the collector can't fail with the queue.
         DATABASE_URL="postgres://nobody@queue.invalid/none",
-        SECRET_KEY="writer",
+        SECRET_KEY="a writer that never asks for its key",
         PYTHONPATH=str(ROOT),
     )
     writers = [
@@ -143,7 +143,7 @@ def test_what_was_committed_survives_the_death_of_its_process(tmp_path):
         tmp_path,
         LEGACY_DATABASE_URL=f"sqlite:///{collector_file()}",
         DATABASE_URL="postgres://nobody@queue.invalid/none",
-        SECRET_KEY="writer",
+        SECRET_KEY="a writer that never asks for its key",
         PYTHONPATH=str(ROOT),
     )
     dying = WRITER + "\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"

@@ -107,7 +107,7 @@ def test_an_unreachable_database_is_one_line_without_the_password(tmp_path: Path
         tmp_path / "var",
         "serve",
         PORT=str(free_port()),
-        SECRET_KEY="k" * 60,
+        SECRET_KEY="0123456789" * 6,
         DATABASE_URL=f"postgres://someone:hunter2hunter2@127.0.0.1:{port}/traffic",
     )
     assert code == 2

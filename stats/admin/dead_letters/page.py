@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 
+from gateway.admin.export import ExportAdmin
 from gateway.admin.search import SearchError
 from stats.admin.band import QueuePage
 from stats.admin.dead_letters import bulk, rights
@@ -46,11 +47,15 @@ class RouteFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(Settling, BulkViews, EditingViews, GroupViews, LetterColumns, QueuePage):
+class DeadLetterAdmin(Settling, BulkViews, EditingViews, GroupViews, LetterColumns, ExportAdmin, QueuePage):
     """What could not be counted, newest first."""
 
     list_filter = ("state", "reason", RouteFilter)
     keeps_history = True
+    export_columns = (
+        *("id", "state", "reason", "route", "event_id", "deliveries", "first_failed_at", "last_failed_at"),
+        *("settled_at", "settled_by", "note", "error", "payload"),
+    )
     search_fields = ("pk",)
     search_help_text = gettext_lazy("Number, event id or time (UTC)")
     search_examples = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from datetime import datetime
 from functools import partial
 from io import StringIO
@@ -15,8 +16,9 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
-# A spreadsheet takes a cell that begins so for a formula; what clients sent must not become one.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet takes a cell that begins so for a formula; what clients sent must not become one. The wide
+# forms count, too, where East Asian text is at home.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 PART = 500  # lines of a table that are sent at once
 
@@ -26,15 +28,22 @@ Row = Sequence[Any]
 def table(name: str, header: Row, rows: Iterable[Row]) -> HttpResponse:
     """All rows at once."""
     body = "".join(lines(header, rows))
-    return HttpResponse(body, content_type=CONTENT_TYPE, headers=_headers(name))
+    return HttpResponse(body, content_type=CONTENT_TYPE, headers=_headers(f"{name}.csv"))
 
 
 def stream(request: HttpRequest, name: str, header: Row, rows: Iterable[Row]) -> StreamingHttpResponse:
     """Part by part. An error of `rows` breaks the connection off: a cut table must not look whole."""
-    parts = _parts(lines(header, rows))
+    return sent_by_parts(request, f"{name}.csv", CONTENT_TYPE, lines(header, rows))
+
+
+def sent_by_parts(
+    request: HttpRequest, file_name: str, content_type: str, found: Iterator[str]
+) -> StreamingHttpResponse:
+    """A file to be saved, of lines that are found while it is sent. An error of theirs breaks it off, too."""
+    parts = _parts(found)
     # Under ASGI, Django would read an ordinary iterator to its end before it sends the first byte.
     content = _awaited(parts) if isinstance(request, ASGIRequest) else parts
-    return StreamingHttpResponse(content, content_type=CONTENT_TYPE, headers=_headers(name))
+    return StreamingHttpResponse(content, content_type=content_type, headers=_headers(file_name))
 
 
 def lines(header: Row, rows: Iterable[Row]) -> Iterator[str]:
@@ -57,18 +66,23 @@ def cell(value: Any) -> Any:
     return value
 
 
-def _parts(found: Iterator[str]) -> Iterator[str]:
-    """Lines put together: each part is a packet or more on the wire. The header does not wait for rows."""
-    yield next(found)
-    while part := "".join(islice(found, PART)):
-        yield part
+def _parts(found: Iterator[str]) -> Generator[str, None, None]:
+    """Lines put together: each part is a packet or more on the wire. The first line waits for no other."""
+    with closing(found) if isinstance(found, Generator) else nullcontext():
+        if first := next(found, ""):
+            yield first
+        while part := "".join(islice(found, PART)):
+            yield part
 
 
-async def _awaited(parts: Iterator[str]) -> AsyncIterator[str]:
+async def _awaited(parts: Generator[str, None, None]) -> AsyncIterator[str]:
     # In the thread of the request's other synchronous code, which has its connection to the database.
     read = sync_to_async(partial(next, parts, ""))
-    while part := await read():
-        yield part
+    try:
+        while part := await read():
+            yield part
+    finally:
+        await sync_to_async(parts.close)()  # of a client that left early, too
 
 
 def _taken(buffer: StringIO) -> str:
@@ -78,5 +92,5 @@ def _taken(buffer: StringIO) -> str:
     return text
 
 
-def _headers(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+def _headers(file_name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{file_name}"'}
