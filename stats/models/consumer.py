@@ -36,7 +36,7 @@ class ConsumerHeartbeat(models.Model):
 
     paused_at = models.DateTimeField(null=True, help_text=_("Since then a person has it rest."))
     paused_by = models.TextField(db_default="", blank=True)
-    paused_note = models.TextField(db_default="", blank=True, help_text="Why.")
+    paused_note = models.TextField(db_default="", blank=True, help_text=_("Why."))
 
     class Meta:
         verbose_name = _("consumer")
