@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -33,7 +33,7 @@ class ConsumerHeartbeatAdmin(QueuePage):
     )
     empty_text: Any = _("No consumer has run yet. script/server starts one, and so does manage.py qcluster.")
 
-    @display(description=_("Last seen (UTC)"))
+    @display(description=pgettext_lazy("of the consumer", "Last seen (UTC)"))
     def seen(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.utc(heartbeat.beat_at)
 
