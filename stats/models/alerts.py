@@ -113,6 +113,7 @@ class AlertState(models.Model):
 
     class Meta:
         verbose_name = _("state of a rule")
+        verbose_name_plural = _("states of rules")
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.phase}"

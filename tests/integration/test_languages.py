@@ -41,7 +41,8 @@ from tests.messages.catalogue import texts
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "legacy"])
 
 PAGES = [model for model in admin.site._registry if model._meta.app_label != "auth"]
-DATA = {"fallback", "fine"}  # a code, and the result of a task
+HOURS = timedelta(hours=2)
+DATA = {"fallback", "fine", "Webhook"}  # a code, the result of a task, and a name
 PLACEHOLDER = re.compile(r"%\\\(\w+\\\)[sd]|\\\{\w+\\\}")
 
 
@@ -77,6 +78,7 @@ def rows(store: None, send, make_event) -> None:
 
 def fill_alerts() -> None:
     """A rule that fires, one that does not, an alert, and a message of each state."""
+    AlertRule.objects.all().delete()  # the shipped ones, with English names
     channel = AlertChannel.objects.create(name="一", kind="email", target="ann@example.org")
     rule, _ = (
         AlertRule.objects.create(name=name, measure="backlog", bound=10, clears_at=8) for name in "甲乙"
