@@ -44,7 +44,7 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
     search_fields = ("pk",)
     search_help_text = _("Batch number")
     search_examples = (("1204", _("The batch with this number.")),)
-    empty_text: Any = _("The queue is empty: every event that was sent has been counted.")
+    empty_text = _("The queue is empty: every event that was sent has been counted.")
 
     def render_change_form(
         self,

@@ -40,7 +40,7 @@ class QueuedTaskAdmin(ReadOnlyAdmin):
 
     list_display = ("number", "name", "func", "key", "locked")
     fields = ("number", "key", "locked", "name", "func", "task_id", "arguments", "options")
-    empty_text: Any = _("No task waits.")
+    empty_text = _("No task waits.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(Conf.ORM)
@@ -121,7 +121,7 @@ class FinishedTaskAdmin(ReadOnlyAdmin):
     search_fields = ("id",)
     search_help_text = _("Task id, name or function")
     search_examples = (("stats.tasks.consume", _("The whole id, name or function.")),)
-    empty_text: Any = _("No task has ended this way, or it was not kept.")
+    empty_text = _("No task has ended this way, or it was not kept.")
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         return rows.filter(Q(id=term) | Q(name=term) | Q(func=term))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
@@ -31,7 +29,7 @@ class ConsumerHeartbeatAdmin(QueuePage):
         "breaker_error_shown",
         "next_probe",
     )
-    empty_text: Any = _("No consumer has run yet. script/server starts one, and so does manage.py qcluster.")
+    empty_text = _("No consumer has run yet. script/server starts one, and so does manage.py qcluster.")
 
     @display(description=pgettext_lazy("of the consumer", "Last seen (UTC)"))
     def seen(self, heartbeat: ConsumerHeartbeat) -> str:
