@@ -37,7 +37,7 @@ class JobRunAdmin(ReadOnlyAdmin):
     list_display = ("started", "job_shown", "outcome", "took", "who", "said")
     list_deferred: ClassVar = ()
     fields = ("job_shown", "outcome", "started", "took", "who", "command", "process", "output_shown")
-    empty_text: Any = _("No job has run yet.")
+    empty_text = _("No job has run yet.")
 
     class Media:
         css = {"all": ["stats/queue.css"]}
