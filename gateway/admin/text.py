@@ -97,7 +97,7 @@ def block(text: str) -> SafeString | str:
     lines = "\n".join(printable(line) for line in text[:MAX_BLOCK].split("\n"))
     left_out = len(text) - MAX_BLOCK
     note = f"\n\u2026 {left_out:,} more characters" if left_out > 0 else ""
-    return format_html('<pre class="tg-block">{}{}</pre>', lines, note)
+    return format_html('<pre class="tg-block" tabindex="0">{}{}</pre>', lines, note)
 
 
 def json_block(text: str) -> SafeString | str:
