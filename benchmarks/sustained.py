@@ -39,7 +39,7 @@ TREND = 0.02
 LOWEST, HIGHEST = 0.84, 1.12  # of what is answered as fast as it can be: the span that is searched
 STEP_DOWN = 0.95  # at least, after a rate that was found did not hold for the full time
 BELOW = 0.98  # of what it answered then
-ATTEMPTS = 4
+ATTEMPTS = 10  # those that fail early take seconds
 COUNTED = "SELECT coalesce(sum(requests), 0) FROM stats_totalshourly"
 WAITING = (
     "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8"

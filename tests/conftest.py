@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.retention import occupancy
 from legacy_collector.schedule import create_schedule
 from stats import consumer as consumer_module
-from stats import partitions
+from stats import partitions, repairs
 from stats.schedule import create_schedules
 
 BOTH = ["default", "legacy"]
@@ -124,15 +125,6 @@ def _nothing_beside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def beside(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repairs are carried out by a process of their own, on the running test's databases."""
-    settings.VAR_DIR = tmp_path
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.app_settings")
-    for name, alias in (("TALLYGATE_TEST_DATABASE", "default"), ("TALLYGATE_TEST_LEGACY", "legacy")):
-        monkeypatch.setenv(name, str(connections[alias].settings_dict["NAME"]))
-
-
-@pytest.fixture
 def store(transactional_db: None, django_db_blocker: Any) -> Iterator[None]:
     """Empty tables in both databases, and a consumer that remembers nothing."""
     partitions.forget()
@@ -141,6 +133,30 @@ def store(transactional_db: None, django_db_blocker: Any) -> Iterator[None]:
     yield
     modes.forget()
     consumer_module._consumer = consumer_module.Consumer()
+
+
+@pytest.fixture
+def beside(store: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Repairs are carried out by a process of their own, on the running test's databases.
+
+    As in a worker, somebody looks whether one is left: one that is asked for while the process before ends.
+    """
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.app_settings")
+    for name, alias in (("TALLYGATE_TEST_DATABASE", "default"), ("TALLYGATE_TEST_LEGACY", "legacy")):
+        monkeypatch.setenv(name, str(connections[alias].settings_dict["NAME"]))
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.5):
+            repairs.start_if_left()
+        connections.close_all()
+
+    bell = threading.Thread(target=look)
+    bell.start()
+    yield
+    is_over.set()
+    bell.join()
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def block(text: str) -> SafeString | str:
     lines = "\n".join(printable(line) for line in text[:MAX_BLOCK].split("\n"))
     left_out = len(text) - MAX_BLOCK
     note = gettext("%(count)s more characters") % {"count": count(left_out)} if left_out > 0 else ""
-    return format_html('<pre class="tg-block">{}{}</pre>', lines, note and f"\n\u2026 {note}")
+    return format_html('<pre class="tg-block" tabindex="0">{}{}</pre>', lines, note and f"\n\u2026 {note}")
 
 
 def json_block(text: str) -> SafeString | str:

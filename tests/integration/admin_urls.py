@@ -59,7 +59,10 @@ def pages() -> list[Place]:
     return [
         place
         for place in places()
-        if place.name not in NO_PAGES and not set(place.arguments) - set(KEYS) and not is_nobodys(place)
+        if place.name not in NO_PAGES
+        and not set(place.arguments) - set(KEYS)
+        and not is_nobodys(place)
+        and not _is_empty_history(place)
     ]
 
 
@@ -103,6 +106,12 @@ def _model(name: str) -> type[Model] | None:
         if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")
     ]
     return max(fitting, key=lambda model: len(model._meta.model_name or ""), default=None)
+
+
+def _is_empty_history(place: Place) -> bool:
+    """Of rows with which nobody can do anything: no page leads there."""
+    owner = admin.site._registry.get(place.model) if place.model else None
+    return place.name.endswith("_history") and not getattr(owner, "keeps_history", True)
 
 
 def is_nobodys(place: Place) -> bool:

@@ -5,12 +5,15 @@ script/screenshots [FOLDER]
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -22,6 +25,15 @@ from tests.screenshots.shop_log import lines
 
 FOLDER = ROOT / "docs" / "screenshots"
 IMPORT_SECONDS = 300
+
+ARRIVAL = time.time_ns() // 1_000_000 - 3_600_000
+WRONG = {"path": "/api/orders/77", "method": "GET", "status": 200, "response_time": 31.0}
+# Of which route, what is wrong, how often.
+BUGS: tuple[tuple[str, dict[str, Any], int], ...] = (
+    ("/api/orders/{id}", {"status": 7}, 14),
+    ("/api/search", {"response_time": "fast"}, 5),
+    ("/api/cart", {"client_ip_hash": 12}, 2),
+)
 
 
 @dataclass(frozen=True)
@@ -36,10 +48,14 @@ class Picture:
 
 PICTURES = (
     Picture("overview", "/admin/?last=7d&compare=1"),
-    Picture("overview-dark", "/admin/?last=24h", dark=True),
     Picture("overview-phone", "/admin/?last=24h", phone=True),
-    Picture("route", f"/admin/stats/pathstatshourly/route/?route={quote('/api/orders/{id}')}&last=24h"),
-    Picture("readiness", "/admin/stats/verificationreport/readiness/"),
+    Picture(
+        "route-dark",
+        f"/admin/stats/pathstatshourly/route/?route={quote('/api/orders/{id}')}&last=24h",
+        dark=True,
+    ),
+    Picture("dead-letters", "/admin/stats/deadletter/groups/"),
+    Picture("alert-rules", "/admin/stats/alertrule/"),
 )
 
 
@@ -62,6 +78,22 @@ def _fill(server: Server, log: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert server.drained(len(written), IMPORT_SECONDS), server.status()
     server.manage("roll_up_days")
+    _bury(server)
+
+
+def _bury(server: Server) -> None:
+    """Events that no consumer takes: what a proxy with a bug of its own may have made of them."""
+    wrong = [
+        {**WRONG, "idempotent_id": f"{ARRIVAL}-{number:08x}", "timestamp": ARRIVAL, "route": route, **bug}
+        for route, bug, count in BUGS
+        for number in range(count)
+    ]
+    server.rows(
+        "INSERT INTO gateway_queuedbatch (payload, events, max_deliveries) VALUES (%s, %s, 3)",
+        json.dumps(wrong),
+        len(wrong),
+    )
+    assert wait_for(lambda: server.rows("SELECT count(*) FROM stats_deadletter") == [(len(wrong),)], 30)
 
 
 def _take(browser: Browser, server: Server, password: str, picture: Picture, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -59,11 +59,11 @@ class DeadLetterAdmin(Settling, BulkViews, EditingViews, GroupViews, LetterColum
     search_fields = ("pk",)
     search_help_text = gettext_lazy("Number, event id or time (UTC)")
     search_examples = (
-        ("#12", cast("str", gettext_lazy("The dead letter with this number."))),
-        ("1763900000000-5d29ab01", cast("str", gettext_lazy("An event's id, or how it begins."))),
-        ("2025-11-23 12:13", cast("str", gettext_lazy("The event's day, hour, minute or second (UTC)."))),
+        ("#12", gettext_lazy("The dead letter with this number.")),
+        ("1763900000000-5d29ab01", gettext_lazy("An event's id, or how it begins.")),
+        ("2025-11-23 12:13", gettext_lazy("The event's day, hour, minute or second (UTC).")),
     )
-    empty_text = cast("str", gettext_lazy("No dead letters: everything that was received could be counted."))
+    empty_text = gettext_lazy("No dead letters: everything that was received could be counted.")
 
     class Media:
         css = {"all": ["stats/letters.css"]}

@@ -36,11 +36,11 @@ class Settling(ReadOnlyAdmin):
 
     @action(description=gettext_lazy("Redrive: put back into the queue"), permissions=["redrive"])
     def redrive_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> HttpResponse | None:
-        return self._selected(request, letters, verbs.REDRIVE)
+        return self._settle_selected(request, letters, verbs.REDRIVE)
 
     @action(description=gettext_lazy("Discard: set aside for good"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> HttpResponse | None:
-        return self._selected(request, letters, verbs.DISCARD)
+        return self._settle_selected(request, letters, verbs.DISCARD)
 
     @action(description=gettext_lazy("Undo the redrive of the last minute"), permissions=["redrive"])
     def undo_redrive_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
@@ -58,7 +58,7 @@ class Settling(ReadOnlyAdmin):
             return redirect("admin:stats_repair_changelist")
         return super().response_action(request, queryset)
 
-    def _selected(
+    def _settle_selected(
         self, request: HttpRequest, letters: QuerySet[DeadLetter], verb: verbs.Verb
     ) -> HttpResponse | None:
         if request.POST.get("select_across") == "1":
