@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -150,7 +150,7 @@ class AlertAdmin(ReadOnlyAdmin):
         hours = {"hours": minutes // 60, "minutes": f"{minutes % 60:02}"}
         return gettext("%(hours)s h %(minutes)s min") % hours
 
-    @display(description=_("Bound"))
+    @display(description=pgettext_lazy("of an alert", "Bound"))
     def bound_shown(self, alert: Alert) -> str:
         return figure(alert.rule.measure, alert.bound)
 
