@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from gateway.admin.readonly import ReadOnlyAdmin
 from tests import hostile_values
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.browser.soundness import ALL_RULES, SOME_RULES, grave_faults, in_theme, injected, still, too_wide
@@ -27,7 +28,8 @@ DOCUMENT = "/stats/api/docs"
 
 
 @pytest.fixture
-def hostile(empty: None, fresh_sender: Any) -> None:
+def hostile(empty: None, fresh_sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReadOnlyAdmin, "list_per_page", 10)  # each row is looked at
     admin_rows.fill()
     hostile_values.send(fresh_sender)
     hostile_values.store()

@@ -29,7 +29,7 @@ def test_no_value_and_no_key_becomes_markup() -> None:
 
 
 def test_what_is_no_json_is_shown_as_it_is() -> None:
-    assert tree("{torn <b>") == '<pre class="tg-block">{torn &lt;b&gt;</pre>'
+    assert tree("{torn <b>") == '<pre class="tg-block" tabindex="0">{torn &lt;b&gt;</pre>'
 
 
 def test_a_payload_of_very_many_values_has_an_end() -> None:
