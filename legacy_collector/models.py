@@ -62,7 +62,7 @@ class CollectedEvent(models.Model):
         verbose_name = _("collected event")
         verbose_name_plural = _("collected events")
         ordering = ["-idempotent_id"]
-        permissions = [("replay_fallback", "Can have collected events replayed now")]
+        permissions = [("replay_fallback", _("Can have collected events replayed now"))]
         indexes = [
             # replay: what waits, oldest first. Empty while the queue works.
             models.Index(

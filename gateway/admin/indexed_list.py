@@ -55,7 +55,7 @@ class IndexedList(ChangeList):
         """The rows of this page, always with a LIMIT: rows arrive while the list is read."""
         start = (self.page_num - 1) * self.list_per_page if self.multi_page else 0
         rows = self.queryset
-        if self.query and not isinstance(self.result_count, CappedCount):
+        if self.query and self.search_fields and not isinstance(self.result_count, CappedCount):
             # PostgreSQL likes to walk back through all rows in their order until a page is full. What was
             # searched for may be old, or nothing: find it by its own index, then sort it.
             rows = rows.order_by(*map(_unindexed, rows.query.order_by))

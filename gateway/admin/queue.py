@@ -9,6 +9,8 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
@@ -40,9 +42,9 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
     )
     change_form_outer_after_template = "gateway/batch_events.html"
     search_fields = ("pk",)
-    search_help_text = "Batch number"
-    search_examples = (("1204", "The batch with this number."),)
-    empty_text = "The queue is empty: every event that was sent has been counted."
+    search_help_text = _("Batch number")
+    search_examples = (("1204", _("The batch with this number.")),)
+    empty_text = _("The queue is empty: every event that was sent has been counted.")
 
     def render_change_form(
         self,
@@ -60,46 +62,46 @@ class QueuedBatchAdmin(ReadOnlyAdmin):
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         number = term.removeprefix("#")
         if not (number.isascii() and number.isdigit() and len(number) < 20 and int(number) <= MAX_ID):
-            raise SearchError("Batches can be searched by their number only.")
+            raise SearchError(gettext("Batches can be searched by their number only."))
         return rows.filter(pk=int(number))
 
-    @display(description="Batch")
+    @display(description=_("Batch"))
     def number(self, batch: QueuedBatch) -> str:
         return f"#{batch.pk}"
 
-    @display(description="Entered (UTC)")
+    @display(description=_("Entered (UTC)"))
     def entered(self, batch: QueuedBatch) -> str:
         return text.utc(batch.created_at)
 
-    @display(description="Events")
+    @display(description=_("Events"))
     def size(self, batch: QueuedBatch) -> str:
         return text.count(batch.events)
 
-    @display(description="Deliveries")
+    @display(description=_("Deliveries"))
     def attempts(self, batch: QueuedBatch) -> str:
-        return f"{batch.deliveries} of {batch.max_deliveries}"
+        return gettext("%(count)s of %(most)s") % {"count": batch.deliveries, "most": batch.max_deliveries}
 
-    @display(description="Next attempt (UTC)")
+    @display(description=_("Next attempt (UTC)"))
     def next_attempt(self, batch: QueuedBatch) -> str:
         return text.utc(batch.visible_at)
 
-    @display(description="Kind")
+    @display(description=_("Kind"))
     def kind(self, batch: QueuedBatch) -> SafeString:
         if batch.origin is not None:
-            return text.label(f"part of #{batch.origin}", "warning")
+            return text.label(gettext("part of #%(number)s") % {"number": batch.origin}, "warning")
         if batch.deliveries:
-            return text.label("retry" if batch.last_error else "delivered", "info")
-        return text.label("new")
+            return text.label(gettext("retry") if batch.last_error else gettext("delivered"), "info")
+        return text.label(gettext("new"))
 
-    @display(description="Last error")
+    @display(description=_("Last error"))
     def error(self, batch: QueuedBatch) -> str:
         return text.one_line(batch.last_error)
 
-    @display(description="Last error")
+    @display(description=_("Last error"))
     def full_error(self, batch: QueuedBatch) -> str:
         return text.block(batch.last_error)
 
-    @display(description="As received")
+    @display(description=_("As received"))
     def raw(self, batch: QueuedBatch) -> str:
         return text.json_block(batch.payload)
 

@@ -8,6 +8,8 @@ import django_q.admin  # noqa: F401  (registers its pages; this module puts othe
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_q.admin import ScheduleAdmin as DjangoQScheduleAdmin
 from django_q.conf import Conf
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
@@ -28,7 +30,8 @@ def _shown(value: object) -> str:
     try:
         return "" if value is None else value if isinstance(value, str) else repr(value)
     except Exception as error:  # noqa: BLE001  (somebody else's __repr__)
-        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
+        told = gettext("%(type)s that can't be shown: %(error)s")
+        return f"<{told % {'type': type(value).__name__, 'error': type(error).__name__}}>"
 
 
 @admin.register(OrmQ)
@@ -37,21 +40,23 @@ class QueuedTaskAdmin(ReadOnlyAdmin):
 
     list_display = ("number", "name", "func", "key", "locked")
     fields = ("number", "key", "locked", "name", "func", "task_id", "arguments", "options")
-    empty_text = "No task waits."
+    empty_text = _("No task waits.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(Conf.ORM)
 
-    @display(description="Task")
+    @display(description=_("Task"))
     def number(self, queued: OrmQ) -> str:
         return f"#{queued.pk}"
 
-    @display(description="Name")
+    @display(description=_("Name"))
     def name(self, queued: OrmQ) -> str:
         task = _task(queued)
-        return text.one_line(_shown(task.get("name"))) if task else text.label("unreadable", "danger")
+        return (
+            text.one_line(_shown(task.get("name"))) if task else text.label(gettext("unreadable"), "danger")
+        )
 
-    @display(description="Function")
+    @display(description=_("Function"))
     def func(self, queued: OrmQ) -> str:
         function: Any = _task(queued).get("func")
         named = (
@@ -61,21 +66,21 @@ class QueuedTaskAdmin(ReadOnlyAdmin):
         )
         return text.one_line(_shown(named))
 
-    @display(description="Locked until (UTC)")
+    @display(description=_("Locked until (UTC)"))
     def locked(self, queued: OrmQ) -> str:
         return text.utc(queued.lock)
 
-    @display(description="Id")
+    @display(description=_("Id"))
     def task_id(self, queued: OrmQ) -> str:
         # Where the payload does not verify, django-q2 puts the error's name in the id's place.
         return text.code(_shown(_task(queued).get("id"))) if _task(queued) else _reason(queued)
 
-    @display(description="Arguments")
+    @display(description=_("Arguments"))
     def arguments(self, queued: OrmQ) -> str:
         task = _task(queued)
         return text.block(f"{_shown(task.get('args'))}\n{_shown(task.get('kwargs'))}".strip())
 
-    @display(description="Options")
+    @display(description=_("Options"))
     def options(self, queued: OrmQ) -> str:
         known = {"id", "name", "func", "args", "kwargs"}
         others = {key: value for key, value in _task(queued).items() if key not in known}
@@ -91,7 +96,7 @@ def _task(queued: OrmQ) -> dict[Any, Any]:
 def _reason(queued: OrmQ) -> str:
     task = queued.task
     error = str(task.get("id", "")).lstrip("*") if isinstance(task, dict) else type(task).__name__
-    return f"The payload can't be read: {error}"
+    return gettext("The payload can't be read: %(error)s") % {"error": error}
 
 
 class FinishedTaskAdmin(ReadOnlyAdmin):
@@ -114,38 +119,38 @@ class FinishedTaskAdmin(ReadOnlyAdmin):
     )
     ordering = ("-stopped",)
     search_fields = ("id",)
-    search_help_text = "Task id, name or function"
-    search_examples = (("stats.tasks.consume", "The whole id, name or function."),)
-    empty_text = "No task has ended this way, or it was not kept."
+    search_help_text = _("Task id, name or function")
+    search_examples = (("stats.tasks.consume", _("The whole id, name or function.")),)
+    empty_text = _("No task has ended this way, or it was not kept.")
 
     def search(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         return rows.filter(Q(id=term) | Q(name=term) | Q(func=term))
 
-    @display(description="Task")
+    @display(description=_("Task"))
     def label(self, task: Task) -> str:
         return text.one_line(task.name or task.pk)
 
-    @display(description="Started (UTC)")
+    @display(description=_("Started (UTC)"))
     def started_at(self, task: Task) -> str:
         return text.utc(task.started)
 
-    @display(description="Stopped (UTC)")
+    @display(description=_("Stopped (UTC)"))
     def stopped_at(self, task: Task) -> str:
         return text.utc(task.stopped)
 
-    @display(description="Took")
+    @display(description=_("Took"))
     def seconds(self, task: Task) -> str:
         return text.milliseconds(task.time_taken() * 1000)
 
-    @display(description="Result")
+    @display(description=_("Result"))
     def outcome(self, task: Task) -> str:
         return text.one_line(_shown(task.result))
 
-    @display(description="Arguments")
+    @display(description=_("Arguments"))
     def arguments(self, task: Task) -> str:
         return text.block(f"{_shown(task.args)}\n{_shown(task.kwargs)}".strip())
 
-    @display(description="Result")
+    @display(description=_("Result"))
     def result_text(self, task: Task) -> str:
         return text.block(_shown(task.result))
 

@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils import translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,14 @@ def acting(name: str) -> Callable[[View], View]:
 
 
 def write_down(request: HttpRequest, model: type[Model], message: str, row: Model | None = None) -> None:
-    """An entry in the admin log, of a row or of the whole of a model's."""
+    """An entry in the admin log, of a row or of the whole of a model's; in one language."""
+    with translation.override(None):
+        named = str(row or model._meta.verbose_name_plural)
     LogEntry.objects.create(
         user_id=str(request.user.pk),
         content_type_id=ContentType.objects.get_for_model(model).pk,
         object_id=str(row.pk) if row else "",
-        object_repr=str(row or model._meta.verbose_name_plural)[:200],
+        object_repr=named[:200],
         action_flag=CHANGE,
         change_message=message,
     )

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -73,12 +73,13 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
         count = outbox.retry(AlertDelivery.objects.filter(pk__in=[one.pk for one in unsent]))
         told = ngettext("%(count)d message is tried again.", "%(count)d messages are tried again.", count)
         messages.success(request, told % {"count": count})
-        LogEntry.objects.log_actions(
-            user_id=str(request.user.pk),
-            queryset=unsent,
-            action_flag=CHANGE,
-            change_message="Tried again.",
-        )
+        with translation.override(None):  # in one language, whoever's page it was
+            LogEntry.objects.log_actions(
+                user_id=str(request.user.pk),
+                queryset=unsent,
+                action_flag=CHANGE,
+                change_message="Tried again.",
+            )
         start_sending(request)
 
     # --- what became of a test -----------------------------------------------------------------------

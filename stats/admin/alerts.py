@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -92,13 +92,14 @@ class AlertAdmin(ReadOnlyAdmin):
             messages.warning(request, gettext("It has been acknowledged before."))
             return
         messages.success(request, gettext("Acknowledged."))
-        LogEntry.objects.log_actions(
-            user_id=str(request.user.pk),
-            queryset=[alert],
-            action_flag=CHANGE,
-            change_message=f"Acknowledged. {note}".strip(),
-            single_object=True,
-        )
+        with translation.override(None):  # in one language, whoever's page it was
+            LogEntry.objects.log_actions(
+                user_id=str(request.user.pk),
+                queryset=[alert],
+                action_flag=CHANGE,
+                change_message=f"Acknowledged. {note}".strip(),
+                single_object=True,
+            )
 
     def detail_context(self, request: HttpRequest) -> dict[str, Any]:
         may = self.has_acknowledge_permission(request)
@@ -144,9 +145,12 @@ class AlertAdmin(ReadOnlyAdmin):
     def lasted(self, alert: Alert) -> str:
         seconds = ((alert.ended_at or timezone.now()) - alert.began_at).total_seconds()
         minutes = max(0, round(seconds / 60))
-        return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+        if minutes < 60:
+            return gettext("%(count)s min") % {"count": minutes}
+        hours = {"hours": minutes // 60, "minutes": f"{minutes % 60:02}"}
+        return gettext("%(hours)s h %(minutes)s min") % hours
 
-    @display(description=_("Bound"))
+    @display(description=pgettext_lazy("of an alert", "Bound"))
     def bound_shown(self, alert: Alert) -> str:
         return figure(alert.rule.measure, alert.bound)
 

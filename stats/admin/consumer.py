@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from gateway.admin import text
@@ -27,41 +29,40 @@ class ConsumerHeartbeatAdmin(QueuePage):
         "breaker_error_shown",
         "next_probe",
     )
-    empty_text = "No consumer has run yet. script/server starts one, and so does manage.py qcluster."
+    empty_text = _("No consumer has run yet. script/server starts one, and so does manage.py qcluster.")
 
-    @display(description="Last seen (UTC)")
+    @display(description=pgettext_lazy("of the consumer", "Last seen (UTC)"))
     def seen(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.utc(heartbeat.beat_at)
 
-    @display(description="Events counted")
+    @display(description=_("Events counted"))
     def counted(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.count(heartbeat.events)
 
-    @display(description="Duplicates")
+    @display(description=_("Duplicates"))
     def repeated(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.count(heartbeat.duplicates)
 
-    @display(description="Dead letters")
+    @display(description=_("Dead letters"))
     def buried(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.count(heartbeat.dead)
 
-    @display(description="State")
+    @display(description=_("State"))
     def breaker_shown(self, heartbeat: ConsumerHeartbeat) -> SafeString:
         if heartbeat.paused_at:
-            return text.label(
-                "paused", "warning", f"Since {text.utc(heartbeat.paused_at)} by {heartbeat.paused_by}"
-            )
+            paused = {"since": text.utc(heartbeat.paused_at), "by": heartbeat.paused_by}
+            return text.label(gettext("paused"), "warning", gettext("Since %(since)s by %(by)s") % paused)
         is_open = heartbeat.breaker == ConsumerHeartbeat.Breaker.OPEN
         return text.label(heartbeat.get_breaker_display(), "danger" if is_open else "success")
 
-    @display(description="Breaker's error")
+    @display(description=_("Breaker's error"))
     def error_cut(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.one_line(heartbeat.breaker_error)
 
-    @display(description="Breaker's error")
+    @display(description=_("Breaker's error"))
     def breaker_error_shown(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.block(heartbeat.breaker_error)
 
-    @display(description="Next probe (UTC)")
+    @display(description=_("Next probe (UTC)"))
     def next_probe(self, heartbeat: ConsumerHeartbeat) -> str:
         return text.utc(heartbeat.probe_at)

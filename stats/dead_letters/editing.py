@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import msgspec
 from django.db import transaction
+from django.utils.translation import gettext
 
 from gateway.conf import conf
 from gateway.events import InvalidEvent, UndecodableEvent, decode, encode_batch, fields_of, split_batch
@@ -79,10 +80,11 @@ def version_of(payload: str) -> str:
 def check_payload(payload: str, received: str) -> None:
     """Raises InvalidPayload unless the consumer would take it, as the event (or batch) that was received."""
     if len(payload) > MAX_LENGTH:
-        raise InvalidPayload(f"payload: {len(payload):,} characters are more than {MAX_LENGTH:,}")
+        told = gettext("payload: %(count)s characters are more than %(most)s")
+        raise InvalidPayload(told % {"count": f"{len(payload):,}", "most": f"{MAX_LENGTH:,}"})
     events = _events(payload)
     for number, event in enumerate(events, 1):
-        place = f"event {number}: " if len(events) > 1 else ""
+        place = _place(number, events)
         try:
             decode(event)
         except InvalidEvent as error:
@@ -102,7 +104,7 @@ def _events(payload: str) -> list[bytes]:
     except UndecodableEvent as error:
         raise InvalidPayload(str(error)) from None
     if not events:
-        raise InvalidPayload("payload: holds no event")
+        raise InvalidPayload(gettext("payload: holds no event"))
     return events
 
 
@@ -131,13 +133,23 @@ def _check_identities(given: Sequence[_Identity], received: Sequence[_Identity] 
     if received is None:
         return
     if len(given) != len(received):
-        raise InvalidPayload(f"payload: holds {len(given):,} events, and {len(received):,} were received")
+        told = gettext("payload: holds %(given)s events, and %(received)s were received")
+        raise InvalidPayload(told % {"given": f"{len(given):,}", "received": f"{len(received):,}"})
     for number, (mine, theirs) in enumerate(zip(given, received, strict=True), 1):
-        place = f"event {number}: " if len(given) > 1 else ""
+        place = _place(number, given)
         if theirs.event_id not in (None, mine.event_id):
-            raise InvalidPayload(f"{place}idempotent_id: must stay {theirs.event_id}")
+            raise InvalidPayload(place + _kept("idempotent_id", theirs.event_id))
         if theirs.timestamp not in (None, mine.timestamp):
-            raise InvalidPayload(f"{place}timestamp: must stay {theirs.timestamp}")
+            raise InvalidPayload(place + _kept("timestamp", theirs.timestamp))
+
+
+def _place(number: int, events: Sequence[object]) -> str:
+    """Of one event among several."""
+    return gettext("event %(number)s: ") % {"number": number} if len(events) > 1 else ""
+
+
+def _kept(field: str, value: object) -> str:
+    return gettext("%(field)s: must stay %(value)s") % {"field": field, "value": value}
 
 
 def _compact(payload: str) -> str:

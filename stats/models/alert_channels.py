@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from stats.models.alerts import Alert
@@ -35,7 +36,7 @@ class AlertChannel(models.Model):
     class Meta:
         verbose_name = _("alert channel")
         verbose_name_plural = _("alert channels")
-        permissions = [("test_alertchannel", "Can send test messages")]
+        permissions = [("test_alertchannel", _("Can send test messages"))]
 
     def __str__(self) -> str:
         return self.name
@@ -54,7 +55,7 @@ class AlertDelivery(models.Model):
         SENT = "sent", _("sent")
         GIVEN_UP = "given_up", _("given up")
 
-    uid = models.UUIDField(default=uuid.uuid4, unique=True, help_text="The same each time it is sent.")
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, help_text=_("The same each time it is sent."))
     alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(AlertChannel, on_delete=models.PROTECT, related_name="deliveries")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -63,9 +64,9 @@ class AlertDelivery(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
     next_attempt_at = models.DateTimeField(db_default=Now())
-    give_up_at = models.DateTimeField(help_text="An attempt that fails after this is the last one.")
-    settled_at = models.DateTimeField(null=True, help_text="When it was sent or given up.")
-    error = models.TextField(default="", blank=True, help_text="Of the last attempt.")
+    give_up_at = models.DateTimeField(help_text=_("An attempt that fails after this is the last one."))
+    settled_at = models.DateTimeField(null=True, help_text=_("When it was sent or given up."))
+    error = models.TextField(default="", blank=True, help_text=_("Of the last attempt."))
 
     class Meta:
         verbose_name = _("alert message")
@@ -80,4 +81,4 @@ class AlertDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.channel}"
+        return gettext("%(kind)s to %(channel)s") % {"kind": self.get_kind_display(), "channel": self.channel}

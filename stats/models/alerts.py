@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.events import MAX_ROUTE
@@ -104,14 +105,15 @@ class AlertState(models.Model):
         AlertRule, primary_key=True, on_delete=models.CASCADE, related_name="state", db_index=False
     )
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.OK)
-    since = models.DateTimeField(db_default=Now(), help_text="When the phase began.")
-    told_at = models.DateTimeField(null=True, help_text="When its last message was made.")
+    since = models.DateTimeField(db_default=Now(), help_text=_("When the phase began."))
+    told_at = models.DateTimeField(null=True, help_text=_("When its last message was made."))
     measured_at = models.DateTimeField(null=True)
-    value = models.FloatField(null=True, help_text="Null: could not be measured.")
-    detail = models.TextField(blank=True, help_text="What the value is made of, or why there is none.")
+    value = models.FloatField(null=True, help_text=_("Null: could not be measured."))
+    detail = models.TextField(blank=True, help_text=_("What the value is made of, or why there is none."))
 
     class Meta:
         verbose_name = _("state of a rule")
+        verbose_name_plural = _("states of rules")
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.phase}"
@@ -122,8 +124,8 @@ class Alert(models.Model):
 
     rule = models.ForeignKey(AlertRule, on_delete=models.PROTECT, related_name="alerts")
     severity = models.CharField(max_length=10, choices=AlertRule.Severity)
-    bound = models.FloatField(help_text="The rule's, when it fired.")
-    began_at = models.DateTimeField(help_text="When the bound was reached.")
+    bound = models.FloatField(help_text=_("The rule's, when it fired."))
+    began_at = models.DateTimeField(help_text=_("When the bound was reached."))
     ended_at = models.DateTimeField(null=True)
     worst_value = models.FloatField()
     last_value = models.FloatField()
@@ -134,7 +136,7 @@ class Alert(models.Model):
     class Meta:
         verbose_name = _("alert")
         verbose_name_plural = _("alerts")
-        permissions = [("acknowledge_alert", "Can acknowledge alert")]
+        permissions = [("acknowledge_alert", _("Can acknowledge alerts"))]
         constraints = [
             models.UniqueConstraint(fields=["rule"], condition=Q(ended_at=None), name="alert_one_open")
         ]
@@ -144,4 +146,7 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.rule} of {self.began_at:%Y-%m-%d %H:%M}"
+        return gettext("%(rule)s of %(time)s") % {
+            "rule": self.rule,
+            "time": f"{self.began_at:%Y-%m-%d %H:%M}",
+        }

@@ -15,9 +15,9 @@ class ConsumerHeartbeat(models.Model):
         CLOSED = "closed", pgettext_lazy("breaker", "closed")
         OPEN = "open", pgettext_lazy("breaker", "open")
 
-    name = models.TextField(primary_key=True)
+    name = models.TextField(_("name"), primary_key=True)
     beat_at = models.DateTimeField(db_default=Now())
-    batches = models.BigIntegerField(default=0)
+    batches = models.BigIntegerField(_("batches"), default=0)
     events = models.BigIntegerField(default=0, help_text=_("Inserted."))
     duplicates = models.BigIntegerField(default=0)
     dead = models.BigIntegerField(default=0)
@@ -36,10 +36,11 @@ class ConsumerHeartbeat(models.Model):
 
     paused_at = models.DateTimeField(null=True, help_text=_("Since then a person has it rest."))
     paused_by = models.TextField(db_default="", blank=True)
-    paused_note = models.TextField(db_default="", blank=True, help_text="Why.")
+    paused_note = models.TextField(db_default="", blank=True, help_text=_("Why."))
 
     class Meta:
         verbose_name = _("consumer")
+        verbose_name_plural = _("consumers")
         permissions = [("pause_consumer", _("Can pause and resume the consumer"))]
 
     def __str__(self) -> str:

@@ -69,6 +69,7 @@ class DeadLetter(models.Model):
 
     class Meta:
         verbose_name = _("dead letter")
+        verbose_name_plural = _("dead letters")
         default_permissions = ("view",)
         permissions = [
             ("redrive_deadletter", _("Can redrive dead letters")),

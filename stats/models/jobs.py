@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,11 +26,11 @@ class JobRun(models.Model):
         verbose_name_plural = _("runs of jobs")
         ordering = ["-id"]
         default_permissions = ("view",)
-        permissions = [("run_job", "Can run a job now")]
+        permissions = [("run_job", _("Can run a job now"))]
         indexes = [
             # the last run of each job, and those that are not kept.
             models.Index(fields=["job", "-id"], name="jobrun_job"),
         ]
 
     def __str__(self) -> str:
-        return f"run {self.pk} of {self.job}"
+        return gettext("run %(number)s of %(job)s") % {"number": self.pk, "job": self.job}

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -54,7 +55,7 @@ class Repair(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"repair {self.pk} ({self.kind})"
+        return gettext("repair %(number)s (%(kind)s)") % {"number": self.pk, "kind": self.kind}
 
     @property
     def is_finished(self) -> bool:

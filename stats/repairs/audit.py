@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
+from django.utils import translation
 
 from stats.models import Repair
 
@@ -28,11 +29,13 @@ def _write(repair: Repair, by: str, flag: int, message: str) -> None:
     user = users.filter(**{get_user_model().USERNAME_FIELD: by}).first()
     if user is None:
         return
+    with translation.override(None):  # in one language, whoever's page it was
+        named = str(repair)
     LogEntry.objects.create(
         user_id=user.pk,
         content_type_id=ContentType.objects.get_for_model(Repair).pk,
         object_id=str(repair.pk),
-        object_repr=str(repair)[:200],
+        object_repr=named[:200],
         action_flag=flag,
         change_message=message,
     )

@@ -18,7 +18,7 @@ PO = ROOT / "gateway/locale/zh_Hans/LC_MESSAGES/django.po"
 MO = PO.with_suffix(".mo")
 WIDTH = 100
 # What a translation has to hold just as its text does: placeholders, elements, what is typed.
-KEPT = re.compile(r"<code>[^<]*</code>|</?\w+>|%\(\w+\)s|%%|\{\w+\}")
+KEPT = re.compile(r"<code>[^<]*</code>|</?\w+>|%\(\w+\)[sd]|%%|\{\w+\}")
 
 
 def read(file: Path = PO) -> Catalog:
