@@ -208,4 +208,4 @@ def test_who_may_ask_for_a_repair_may_see_end_and_undo_it(
 
 def test_a_permission_for_each_and_the_old_ones_are_gone() -> None:
     codenames = Permission.objects.filter(content_type__model="deadletter").values_list("codename", flat=True)
-    assert set(codenames) == set(PERMISSIONS)
+    assert set(codenames) == {*PERMISSIONS, "export_deadletter"}
