@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "lega
 
 ROW = re.compile(r"^\| (?P<permissions>`\w+\.\w+`[^|]*) \| (?P<places>[^|]*) \| [^|]+ \|$", re.MULTILINE)
 FORBIDDEN = 403
-# Pages of one row: open to whom its list is open, once there is one. What is done with a repair is for whom its
-# kind says, and so is what is done with all letters that match: test_repairs.py, test_letter_rights.py.
+# Pages of one row: open to whom its list is open, once there is one. What is done with a repair is for whom
+# its kind says, and so is what is done with all letters that match: test_repairs.py, test_letter_rights.py.
 OF_A_ROW = ("_change", "_history", "_delete", "_password_change", "_repair_cancel", "_repair_undo")
 # With which an action would do something; none is found, so none does.
 FORM = {"verb": "discard", "format": "csv"}
