@@ -10,6 +10,7 @@ from ninja.schema import NinjaGenerateJsonSchema
 
 from stats.api import dead_letters, events, failures, pipeline, reports, routes
 from stats.api.authentication import ANYONE_KNOWN
+from stats.api.page import Page
 from stats.api.problems import MEDIA_TYPE, Problem
 
 DESCRIPTION = """\
@@ -71,6 +72,7 @@ api = StatsAPI(
     version="1",
     description=DESCRIPTION,
     urls_namespace="stats-api",
+    docs=Page(),
     auth=ANYONE_KNOWN,
 )
 failures.answer_with_problems(api)

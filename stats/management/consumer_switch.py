@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from gateway.checks import TAG
+
 
 class ConsumerSwitch(BaseCommand):
     """Exit code 0 when the consumer is in the wanted state, 1 when the database can't be asked."""
@@ -17,6 +19,7 @@ class ConsumerSwitch(BaseCommand):
     switch: ClassVar[Callable[[str], bool]]  # whether it changed something
     changed: ClassVar[str]
     unchanged: ClassVar[str]
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="the result as JSON")
