@@ -7,6 +7,7 @@ settings (README, "In your own Django project").
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -93,9 +94,21 @@ def _secret_key() -> str:
     )
 
 
+def _folder_of(package: str) -> Path:
+    """Where it is installed; it is not loaded."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ImproperlyConfigured(f"{package} is not installed")
+    return Path(spec.origin).parent
+
+
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# The API's page needs ninja's files, which otherwise come from a CDN. An app it is not: as one every process
+# would load it, with all of pydantic.
+NINJA = _folder_of("ninja")
 
 INSTALLED_APPS = [
     "unfold",
@@ -107,8 +120,6 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_q",
-    # Serves the files of the API's documentation page, which otherwise come from a CDN.
-    "ninja",
     "gateway",
     "stats",
     "legacy_collector",
@@ -135,7 +146,7 @@ ASGI_APPLICATION = "gateway.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -170,6 +181,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [NINJA / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

@@ -43,6 +43,9 @@
 | gateway.W011 | deploy: the collector is a SQLite file, but the consumer runs elsewhere                  |
 
 A check reads what anyone may have written, so it believes no type and never raises.
+
+Tallygate's commands run these alone (`requires_system_checks = (TAG,)`): Django's own load every page of the
+project, which takes longer than most commands.
 """
 
 from gateway.checks import capture, cluster, databases, deploy, queue, read_path, retention, values  # noqa: F401  (each registers its own)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ninja import NinjaAPI
-from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.schema import NinjaGenerateJsonSchema
 
 from stats.api import dead_letters, events, failures, pipeline, reports, routes
 from stats.api.authentication import ANYONE_KNOWN
+from stats.api.page import Page
 from stats.api.problems import MEDIA_TYPE, Problem
 
 DESCRIPTION = """\
@@ -72,9 +72,8 @@ api = StatsAPI(
     version="1",
     description=DESCRIPTION,
     urls_namespace="stats-api",
-    docs=Swagger(
-        {"validatorUrl": None}
-    ),  # by default it has the document of every host but localhost judged by another
+    # By default it has the document of every host but localhost judged by another.
+    docs=Page({"validatorUrl": None}),
     auth=ANYONE_KNOWN,
 )
 failures.answer_with_problems(api)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from gateway.checks import TAG
+
 
 class ConsumerSwitch(BaseCommand):
     """Exit code 0 when the consumer is in the wanted state, 1 when the database can't be asked."""
@@ -18,6 +20,7 @@ class ConsumerSwitch(BaseCommand):
     takes_note: ClassVar[bool] = False
     changed: ClassVar[str]
     unchanged: ClassVar[str]
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         if self.takes_note:

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Playwright
+from django.test import Client
+from playwright.sync_api import Page
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
 from tests.integration import admin_rows
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# Taken for who wants to see them, below pytest's --basetemp: each takes as long as its page.
+PICTURES = bool(os.environ.get("PICTURES"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,15 +83,15 @@ class Visit:
 
 
 @pytest.fixture
-def visit(live_server: Any, page: Page, playwright: Playwright) -> Iterator[Visit]:
-    """Logged in through the form. Ends with an assertion that nothing was amiss on any page."""
+def visit(live_server: Any, page: Page, admin_user: Any, settings: Any) -> Iterator[Visit]:
+    """Logged in. Ends with an assertion that nothing was amiss on any page."""
     page.set_viewport_size(DESKTOP)
+    client = Client()
+    client.force_login(admin_user)
+    name = settings.SESSION_COOKIE_NAME
+    session = {"name": name, "value": client.cookies[name].value, "url": live_server.url}
+    page.context.add_cookies([session])
     visit = Visit(page, live_server.url)
-    visit.go("/admin/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", "password")
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
     yield visit
     assert visit.complaints == []
 
@@ -97,7 +101,8 @@ def photograph(visit: Visit, folder: Path, name: str) -> None:
     for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
         visit.page.set_viewport_size(viewport)
         visit.page.wait_for_timeout(50)
-        visit.page.screenshot(path=folder / f"{name}-{size}.png")
+        if PICTURES:
+            visit.page.screenshot(path=folder / f"{name}-{size}.png")
         overflow = visit.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

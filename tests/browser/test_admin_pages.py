@@ -34,7 +34,18 @@ LISTS = (
 )
 
 
+def test_one_logs_in_by_the_form(empty, visit):
+    visit.page.context.clear_cookies()
+    visit.go("/admin/")
+    visit.page.get_by_label("Username").fill("admin")
+    visit.page.get_by_label("Password").fill("password")
+    visit.page.get_by_role("button", name="Log in").click()
+    visit.page.wait_for_url("**/admin/")
+    assert visit.page.get_by_role("link", name="Dead letters").first.is_visible()
+
+
 def test_every_list_and_one_detail_page_of_each(filled, visit, tmp_path):
+    visit.go("/admin/")
     photograph(visit, tmp_path, "index")
     for name in LISTS:
         visit.go(reverse(f"admin:{name}_changelist"))

@@ -19,6 +19,7 @@ from tests.chaos.report import as_object, as_table
 from tests.chaos.roles import Roles
 from tests.chaos.run import run
 from tests.chaos.system import System
+from tests.integration import prepared
 from tests.integration.processes import ROOT, wait_for
 from tests.load import Load
 
@@ -35,6 +36,7 @@ QUICK = (
 
 
 def test_six_faults_lose_and_double_nothing(tmp_path: Path) -> None:
+    prepared.lay(tmp_path / "var")
     result = run(Plan(cycles=len(QUICK), seed=3, faults=QUICK, drain_seconds=40), tmp_path, lambda line: None)
     figures = as_object(result)
     assert result.is_green, as_table(result)
@@ -60,6 +62,7 @@ def test_a_full_disk_below_postgresql_loses_and_doubles_nothing(tmp_path: Path) 
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
+    prepared.lay(tmp_path / "var")
     one = System(tmp_path / "var")
     one.start()
     yield one

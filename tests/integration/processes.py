@@ -24,6 +24,8 @@ CLEARED = (
     "WEB_CONCURRENCY",
     "WEB_THREADS",
 )
+# Of `wait_for`, in seconds between two questions, and as a share of the time waited so far.
+SHORTEST_PAUSE, LONGEST_PAUSE, PAUSE_SHARE = 0.01, 0.25, 0.05
 
 
 def environment(var_dir: Path, **extra: str) -> dict[str, str]:
@@ -46,29 +48,44 @@ def manage(var_dir: Path, *arguments: str, **extra: str) -> subprocess.Popen[str
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether `condition` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Whether `condition` came true within `seconds`.
+
+    The longer it waits, the seldomer it asks: to ask costs CPU that what is waited for could use.
+    """
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             return False
-        time.sleep(0.05)
+        time.sleep(min(max(SHORTEST_PAUSE, waited * PAUSE_SHARE), LONGEST_PAUSE))
     return True
 
 
 def processes_of(var_dir: Path) -> dict[int, str]:
     """Every living process that was started for `var_dir`: by its environment, arguments or folder."""
+    wanted, own = os.fsencode(var_dir), str(os.getpid())
     found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or pid == own:
             continue
+        process = f"/proc/{pid}"
         try:
-            command = (entry / "cmdline").read_bytes()
-            trace = command + (entry / "environ").read_bytes() + os.fsencode(os.readlink(entry / "cwd"))
+            command = _read(f"{process}/cmdline")
+            if (
+                wanted in command
+                or wanted in _read(f"{process}/environ")
+                or wanted in os.fsencode(os.readlink(f"{process}/cwd"))
+            ):
+                found[int(pid)] = command.replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if os.fsencode(var_dir) in trace:
-            found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def _read(path: str) -> bytes:
+    """As `Path.read_bytes`, in half the time: a look at all processes takes hundreds of these."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def kill_all(var_dir: Path, seconds: float = 20.0) -> bool:

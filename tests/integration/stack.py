@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from gateway import embedded_postgres
+from tests.integration import prepared
 from tests.integration.processes import ROOT, environment, free_port, kill_all, processes_of, wait_for
 
 
@@ -131,8 +132,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(*var_dirs: Path, **extra: str) -> Iterator[list[Server]]:
-    """Whole systems, one a folder, with `extra` in their environment; killed at the end."""
+def served(*var_dirs: Path, first_start: bool = False, **extra: str) -> Iterator[list[Server]]:
+    """Whole systems, one a folder, with `extra` in their environment; killed at the end.
+
+    In an empty folder each finds what a first start would have made, unless the test is about that.
+    """
+    for var_dir in () if first_start else var_dirs:
+        prepared.lay(var_dir)
     servers = [Server(var_dir, **extra) for var_dir in var_dirs]
     try:
         for server in servers:

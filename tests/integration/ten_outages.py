@@ -1,6 +1,6 @@
 """Run by a test, in a process and with a PostgreSQL of its own: the server stops under a batch, ten times.
 
-Prints one JSON object with what became of the batch.
+Its VAR_DIR is a prepared one. Prints one JSON object with what became of the batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
 
 from gateway import embedded_postgres, queue  # noqa: E402
 from gateway.events import TrafficEvent, encode  # noqa: E402
@@ -46,7 +45,6 @@ def event(number: int) -> bytes:
 def main() -> None:
     embedded_postgres.ensure_running(settings.VAR_DIR)
     logging.disable(logging.WARNING)
-    call_command("migrate", verbosity=0)
     queue.send([event(number) for number in range(100)])
     consumer = consumer_module.Consumer()
     really_store = consumer_module.store

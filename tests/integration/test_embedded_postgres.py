@@ -15,6 +15,7 @@ import pytest
 
 from gateway import embedded_postgres
 from gateway.embedded_postgres import EmbeddedPostgresError
+from tests.integration import prepared
 from tests.integration.processes import ROOT, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,8 @@ def user() -> Iterator[StartUser]:
 
 @pytest.fixture
 def used(var_dir: Path) -> Iterator[Path]:
-    """A VAR_DIR whose server this process uses."""
+    """A VAR_DIR whose server this process uses; not its first start."""
+    prepared.lay(var_dir)
     embedded_postgres.ensure_running(var_dir)
     yield var_dir
     embedded_postgres.leave(var_dir)
@@ -125,6 +127,7 @@ def test_a_suspended_server_stays_down_until_it_is_resumed(used: Path, mode: str
 
 
 def test_who_comes_while_the_keeper_is_ending_ends_with_a_running_server(var_dir: Path) -> None:
+    prepared.lay(var_dir)
     for wait in (0.9, 1.1, 1.2, 1.3, 1.4):
         embedded_postgres.ensure_running(var_dir)
         embedded_postgres.leave(var_dir, seconds=wait)
@@ -155,11 +158,15 @@ def test_a_path_too_long_for_a_socket_gets_a_closed_folder_elsewhere(tmp_path: P
         socket_dir.rmdir()
 
 
-def test_nothing_in_the_folder_can_be_read_by_others(used: Path) -> None:
-    for path in (used / "postgres").rglob("*"):
-        open_to_others = stat.S_IMODE(path.lstat().st_mode) & 0o077
-        closed_above = any(parent.name in ("data", "socket") for parent in path.parents)
-        assert closed_above or not open_to_others, path
+def test_nothing_in_the_folder_can_be_read_by_others(var_dir: Path) -> None:
+    embedded_postgres.ensure_running(var_dir)
+    try:
+        for path in (var_dir / "postgres").rglob("*"):
+            open_to_others = stat.S_IMODE(path.lstat().st_mode) & 0o077
+            closed_above = any(parent.name in ("data", "socket") for parent in path.parents)
+            assert closed_above or not open_to_others, path
+    finally:
+        embedded_postgres.leave(var_dir)
 
 
 def test_a_deleted_folder_ends_server_and_keeper(used: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from gateway import embedded_postgres
 from stats.consumer import ATTEND_SECONDS, QUIET_SECONDS
 from tests.integration import access_log
-from tests.integration.killer.apps import DEADLY
 from tests.integration.processes import wait_for
+from tests.integration.reckoning import assert_rollups_equal_rows, stored_paths
 from tests.integration.stack import Server, served
 from tests.load import Load, get, paths_of
 
@@ -34,21 +34,6 @@ def empty(server: Server) -> Server:
     """The system with nothing counted yet."""
     server.rows("TRUNCATE stats_event, stats_pathstatshourly, stats_deadletter, gateway_queuedbatch")
     return server
-
-
-def stored_paths(server: Server) -> list[str]:
-    return [path for (path,) in server.rows("SELECT path FROM stats_event ORDER BY path")]
-
-
-def assert_rollups_equal_rows(server: Server) -> None:
-    rows = server.rows(
-        'SELECT route, "timestamp" / 3600000 * 3600, count(*)::int'
-        " FROM stats_event GROUP BY 1, 2 ORDER BY 1, 2"
-    )
-    assert rows == server.rows(
-        "SELECT route, extract(epoch FROM hour)::bigint, requests::int"
-        " FROM stats_pathstatshourly ORDER BY 1, 2"
-    )
 
 
 @pytest.mark.parametrize("source", ["generated", "real"])
@@ -148,49 +133,6 @@ def test_during_an_outage_every_request_is_answered_and_afterwards_counted_once(
     assert stored_paths(empty) == paths_of(load.answered)
     assert_rollups_equal_rows(empty)
     assert empty.status()["dead_letters"] == 0
-
-
-def test_sigterm_under_load_loses_no_answered_request(tmp_path: Path) -> None:
-    with served(tmp_path / "var") as (server,):
-        with Load(server.port) as load:
-            time.sleep(1.0)
-            assert server.stop() == 0
-        assert load.answered
-        with served(server.var_dir) as (again,):
-            assert again.drained(len(load.answered))
-            assert stored_paths(again) == paths_of(load.answered)
-            assert again.status()["dropped"] == 0
-
-
-def test_an_event_that_kills_its_consumer_ends_alone_as_a_dead_letter(tmp_path: Path) -> None:
-    with served(
-        tmp_path / "var",
-        DJANGO_SETTINGS_MODULE="tests.integration.kill_settings",
-        TRAFFIC_LEASE="0.5",
-        WEB_CONCURRENCY="1",
-        TRAFFIC_LINGER="2",
-    ) as (server,):
-        paths = [f"/api/test/neighbour/n{number}" for number in range(99)]
-        paths.insert(37, "/api/test" + DEADLY)
-        for path in paths:
-            assert get(server.port, path) == 200
-
-        assert wait_for(lambda: server.rows("SELECT 1 FROM stats_deadletter") != [], 90), server.output()[
-            -3000:
-        ]
-        assert server.drained(99)
-        ((event_id, reason, deliveries, payload),) = server.rows(
-            "SELECT event_id, reason, deliveries, payload FROM stats_deadletter"
-        )
-        assert reason == "exhausted"
-        assert deliveries > 4
-        assert f'"path":"/api/test{DEADLY}"' in payload
-        assert event_id in payload
-        assert stored_paths(server) == sorted(set(paths) - {"/api/test" + DEADLY})
-        assert_rollups_equal_rows(server)
-        # The cluster lives: it counts what comes next.
-        assert get(server.port, "/api/test/afterwards") == 200
-        assert server.drained(100)
 
 
 def test_a_web_worker_that_is_reloaded_under_load_loses_nothing(empty: Server) -> None:

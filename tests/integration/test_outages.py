@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration import prepared
 from tests.integration.processes import ROOT, environment
 
 
 @pytest.mark.slow
 def test_postgresql_stopped_ten_times_under_the_same_batch_makes_no_dead_letter(tmp_path: Path) -> None:
+    prepared.lay(tmp_path / "var")
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.ten_outages"],
         cwd=ROOT,

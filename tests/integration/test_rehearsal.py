@@ -12,8 +12,8 @@ import pytest
 
 from gateway import asked
 from legacy_collector.models import Reason
+from tests.integration.reckoning import assert_rollups_equal_rows, stored_paths
 from tests.integration.stack import Server, served
-from tests.integration.test_end_to_end import assert_rollups_equal_rows, stored_paths
 from tests.load import Load, paths_of
 
 pytestmark = pytest.mark.slow

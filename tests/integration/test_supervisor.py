@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration import prepared
 from tests.integration.processes import ROOT, environment, free_port, manage, processes_of, wait_for
 from tests.integration.stack import served
 
@@ -35,7 +36,7 @@ def one_line(var_dir: Path, *arguments: str, **extra: str) -> tuple[int, str]:
 
 
 def test_two_servers_run_at_once_and_sigterm_leaves_nothing_of_either(tmp_path: Path) -> None:
-    with served(tmp_path / "one with spaces", tmp_path / "two") as servers:
+    with served(tmp_path / "one with spaces", tmp_path / "two", first_start=True) as servers:
         for server in servers:
             assert server.answers()
             assert server.output().count("Superuser created: admin, password ") == 1
@@ -49,7 +50,7 @@ def test_two_servers_run_at_once_and_sigterm_leaves_nothing_of_either(tmp_path: 
 
 
 def test_what_dies_is_started_again_and_a_killed_supervisor_takes_all_along(tmp_path: Path) -> None:
-    with served(tmp_path / "var") as (server,):
+    with served(tmp_path / "var", first_start=True) as (server,):
         for words in (("gunicorn",), ("qcluster",), ("embedded_postgres.keeper",), ("postgres", "-D")):
             before = server.settled(*words)
             os.kill(before[0], signal.SIGKILL)
@@ -142,6 +143,7 @@ def test_a_worker_with_a_wrong_configuration_stops_gunicorn_instead_of_being_res
 
 def test_runserver_ends_by_exit_on_sigterm(tmp_path: Path) -> None:
     port = free_port()
+    prepared.lay(tmp_path / "var")
     process = manage(tmp_path / "var", "runserver", "--noreload", str(port))
     try:
         reachable = lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0  # noqa: E731

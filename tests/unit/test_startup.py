@@ -33,8 +33,9 @@ def test_what_a_step_raises_is_raised():
         startup.apart(_fails)
 
 
-def test_a_process_that_only_starts_loads_no_numpy():
-    """It takes ten megabytes in each of the processes that watch others."""
-    program = "import sys, django; django.setup(); print('numpy' in sys.modules)"
+@pytest.mark.parametrize("package", ["numpy", "pydantic"])
+def test_a_process_that_only_starts_does_not_load(package):
+    """Each takes ten megabytes in each of the processes that watch others."""
+    program = f"import sys, django; django.setup(); print({package!r} in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

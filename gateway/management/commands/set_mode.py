@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from gateway import modes
+from gateway.checks import TAG
 from gateway.conf import MODES, conf
 from gateway.models import ModeChange
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         "where the queue refuses). Without a mode, shows the one in force and the latest changes. Exit code: "
         "0 it is in force, 1 the database can't be asked, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("mode", nargs="?", choices=MODES)

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.checks import TAG
 from legacy_collector.replay import Outcome, replay_all
 
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         "Nothing is counted twice. Exit code: 0 none waits any more, 1 some wait or a store refused, "
         "2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="the result as JSON")

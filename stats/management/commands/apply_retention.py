@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from gateway.checks import TAG
 from stats.management.days import stopping
 from stats.management.progress import day_bar
 from stats.retention import Summary, apply, plan
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         "archived files that are past their retention. Locks nobody out for more than half a second. "
         "Exit code: 0 all that was due is done, 1 something was not, and why, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from gateway.checks import TAG
 from gateway.conf import conf
 from stats.archive.alone import alone
 from stats.archive.tables import has_partition
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         "already is left as it is. Drops nothing. "
         "Exit code: 0 done, 1 something could not be archived (or another run is at work), 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--day", metavar="DAY", help="only this day (UTC), such as 2026-11-20")

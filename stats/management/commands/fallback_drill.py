@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from gateway.checks import TAG
 from legacy_collector.collector import CollectorRefused
 from stats import drill
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         "and then looks whether every event that fell back to the legacy collector meanwhile was replayed "
         "and counted. Exit code: 0 all were, 1 not all, or nothing fell back, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--seconds", type=float, default=drill.SECONDS, help="(default: 5)")

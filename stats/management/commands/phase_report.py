@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from gateway.checks import TAG
 from legacy_collector.collector import CollectorRefused
 from stats.phase_report import phase_report
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         "comparison of the two paths day by day, problems and what was done about them. Exit code: 0 it is "
         "written, 1 a store can't be asked, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=7, help="whole days before today (default: 7)")

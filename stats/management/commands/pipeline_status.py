@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from gateway.checks import TAG
 from stats.pipeline import status
 
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         "dropped, and when the consumer last showed a sign of life. Exit code 1 if a store can't be asked "
         "or the consumer's breaker is open."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")

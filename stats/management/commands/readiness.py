@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from gateway.checks import TAG
 from stats.readiness import Condition, Readiness, State, readiness
 
 MARKS = {State.PASS: "pass", State.FAIL: "FAIL", State.UNKNOWN: "?   "}
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         "it passes, and what to do if not. All figures come from the running system. Exit code: 0 all pass, "
         "1 one does not or too little is known, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="the conditions as JSON")

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.db.models import Q, QuerySet
 
+from gateway.checks import TAG
 from gateway.conf import conf
 from gateway.idempotency import is_valid_idempotent_id
 from stats import dead_letters
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         "An event that is counted already is not counted again. "
         "Exit code: 0 done, 1 stopped by a database error, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

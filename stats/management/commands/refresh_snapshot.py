@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
+from gateway.checks import TAG
 from stats import snapshot
 from stats.reports import ReportTimedOut
 
@@ -15,6 +16,7 @@ class Command(BaseCommand):
     """Exit code 0 when it was made, or another process is making it; 1 when the database refused."""
 
     help = "Makes the snapshot of the last 24 hours anew. Several at once do no harm: one of them makes it."
+    requires_system_checks = (TAG,)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

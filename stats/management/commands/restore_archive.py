@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from gateway.checks import TAG
 from gateway.conf import conf
 from stats.archive import restore_day
 from stats.archive.alone import alone
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         "events of the day can be redriven then. It is dropped again when it is old enough, counted "
         "from now. Exit code: 0 done, 1 not restored, and why, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("day", metavar="DAY", help="the day (UTC), such as 2026-11-20")

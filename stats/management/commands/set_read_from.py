@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from gateway.checks import TAG
 from gateway.conf import conf
 from gateway.read_settings import ReadSettings, read_settings
 from stats import read_from
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         "10 seconds. What is not given stays as it is. Without any argument, shows what is in force and the "
         "latest changes. Exit code: 0 it is in force, 1 the database can't be asked, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

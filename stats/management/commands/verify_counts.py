@@ -12,6 +12,7 @@ from django.db import Error
 from rich.console import Console
 from rich.progress import Progress
 
+from gateway.checks import TAG
 from legacy_collector.collector import CollectorRefused
 from stats.management.days import moment
 from stats.reports.errors import ReportTimedOut
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         "path's statistics with its rows. Exit code: 0 both count the same, 1 they don't, or too little is "
         "known to say, 2 a bad argument."
     )
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", type=moment, help="begin, UTC: 2026-01-31 or 2026-01-31T14:00")
