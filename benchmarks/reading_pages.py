@@ -34,6 +34,11 @@ def pages_to_ask() -> dict[str, Callable[[], Any]]:
         "archive": "stats/archivedfile/",
         "dead letters": "stats/deadletter/",
         "dead letters by reason and route": "stats/deadletter/groups/",
+        "repairs": "stats/repair/",
+        "alerts": "stats/alert/",
+        "alert rules": "stats/alertrule/",
+        "jobs": "stats/jobrun/jobs/",
+        "fallback": "stats/jobrun/fallback/",
         "queued batches": "gateway/queuedbatch/",
         "collected events": "legacy_collector/collectedevent/",
     }
