@@ -45,6 +45,7 @@ class ConsumerState:
     per_second: float  # events that left the queue lately, whatever became of them
     breaker: Literal["closed", "open"]
     breaker_error: str
+    paused_by: str  # empty while it is not paused
 
 
 @dataclass(frozen=True)

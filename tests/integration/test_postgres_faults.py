@@ -230,7 +230,8 @@ def test_a_deadlock_is_simply_tried_again(rival, send, make_event, caplog) -> No
     send(make_event())
 
     def meet() -> None:
-        # The consumer began to wait first, so it is the one that PostgreSQL picks.
+        # Who has waited for so long looks for a deadlock, and is the one that PostgreSQL picks: the consumer.
+        rival.execute("SET deadlock_timeout = '1min'")
         rival.execute("SELECT id FROM gateway_queuedbatch FOR UPDATE")
         rival.rollback()
 
