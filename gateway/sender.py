@@ -171,10 +171,10 @@ class Sender:
 
     def flush(self) -> bool:
         """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
-        self._count_captured()
         in_force = modes.in_force()
         owed = _take(self._owed)
         new, hopeless = _made(_take(self._waiting))
+        self._count_captured()  # after they are taken: who comes in between is not sent before it is counted
         self._in_hand = batch = owed + new
         try:
             self._delivery.deliver(batch, in_force, is_last=self._stopping.is_set())

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -62,6 +63,9 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
     actions = ("retry_selected",)
     keeps_history = True
     empty_text = _("No message has been made. Rules send theirs to their channels.")
+
+    class Media:
+        js = (Script("stats/watched.js", defer=True),)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """The page is read-only for everybody; this is about the action."""

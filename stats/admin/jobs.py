@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import Error
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -37,10 +38,12 @@ class JobRunAdmin(ReadOnlyAdmin):
     list_display = ("started", "job_shown", "outcome", "took", "who", "said")
     list_deferred: ClassVar = ()
     fields = ("job_shown", "outcome", "started", "took", "who", "command", "process", "output_shown")
+    change_form_outer_before_template = "stats/jobs/run_under_way.html"
     empty_text = _("No job has run yet.")
 
     class Media:
         css = {"all": ["stats/queue.css"]}
+        js = (Script("stats/watched.js", defer=True),)
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -53,12 +56,11 @@ class JobRunAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        answer = super().changeform_view(request, *args, **kwargs)
-        shown = getattr(answer, "context_data", None) or {}
-        if isinstance(shown.get("original"), JobRun) and shown["original"].ended_at is None:
-            answer["Refresh"] = "2"  # seconds; a page without a form that could be lost
-        return answer
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        context["took"] = self.took(obj)
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     # --- the jobs --------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class RepairAdmin(QueuePage):
 
     class Media:
         css = {"all": ["stats/letters.css"]}
-        js = (Script("stats/repair.js", defer=True),)
+        js = (Script("stats/watched.js", defer=True),)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if request.user.has_perm("stats.view_repair"):

@@ -134,11 +134,13 @@ def test_run_now_starts_it_and_shows_the_outcome(admin_client, at_once):
     assert LogEntry.objects.get().change_message == "Ran readiness"
 
 
-def test_a_run_that_goes_on_refreshes_its_page(admin_client, started):
+def test_the_page_of_a_run_is_watched_until_it_has_ended(admin_client, started):
     response = run(admin_client, "readiness")
-    assert (response["Refresh"], "running" in response.content.decode()) == ("2", True)
+    shown = response.content.decode()
+    assert "running" in shown
+    assert "data-watched" in shown
     JobRun.objects.update(ended_at="2026-01-01T00:00Z", exit_code=0)
-    assert "Refresh" not in admin_client.get(response.redirect_chain[-1][0])
+    assert "data-watched" not in admin_client.get(response.redirect_chain[-1][0]).content.decode()
 
 
 def test_a_verification_takes_the_hours_that_are_chosen(admin_client, at_once):

@@ -310,6 +310,23 @@ def test_a_flood_of_drops_is_one_line_a_second(settings, make_event, caplog):
     assert len(caplog.records) <= 2
 
 
+def test_no_event_is_sent_before_it_is_counted_as_captured(monkeypatch, make_event, collector):
+    captured = metrics.total(metrics.captured)
+    one = Sender()
+    one.start = lambda: None  # so that only the flush below sends
+    one.submit(make_event(), from_edge=False)
+    look = modes.in_force
+
+    def meanwhile():
+        one.submit(make_event(), from_edge=False)  # as a request does, while the flush has begun
+        return look()
+
+    monkeypatch.setattr(modes, "in_force", meanwhile)
+    one.flush()
+    assert len(queued()) == 2
+    assert metrics.total(metrics.captured) == captured + 2
+
+
 # --- modes -----------------------------------------------------------------------------------------
 
 

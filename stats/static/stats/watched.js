@@ -1,10 +1,11 @@
-// Keeps the progress of a repair up to date: asks for the page again every two seconds until it has ended.
+// Keeps a page about something under way up to date: asks for it again every second until that has ended.
+// Only the live parts are touched meanwhile, so that scroll and focus stay; at the end the whole page is taken.
 "use strict";
 
 (() => {
-  const EVERY = 2000; // ms between two looks
+  const EVERY = 1000; // ms between two looks
   const PATIENCE = 10000; // ms until a look counts as failed
-  const section = document.querySelector(".tg-repair[data-running]");
+  const watched = document.querySelector("[data-watched]");
   let timer = null;
 
   async function look() {
@@ -14,14 +15,16 @@
       if (!answer.ok || answer.redirected) {
         throw new Error(`answered with ${answer.status}`);
       }
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".tg-repair");
-      if (!fresh.hasAttribute("data-running")) {
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-watched]");
+      if (fresh === null) {
         location.reload(); // its times, its undo
         return;
       }
-      const [mine, theirs] = [section, fresh].map((one) => one.querySelector("[data-live]"));
-      if (mine.innerHTML !== theirs.innerHTML) {
-        mine.innerHTML = theirs.innerHTML;
+      for (const mine of watched.querySelectorAll("[data-live]")) {
+        const theirs = fresh.querySelector(`[data-live="${mine.dataset.live}"]`);
+        if (theirs !== null && mine.innerHTML !== theirs.innerHTML) {
+          mine.innerHTML = theirs.innerHTML;
+        }
       }
     } catch {
       // The next look may succeed; what is shown stays.
@@ -35,7 +38,7 @@
     }
   }
 
-  if (section !== null) {
+  if (watched !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
       timer = null;
