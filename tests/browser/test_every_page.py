@@ -5,6 +5,8 @@ What is refused by the Content-Security-Policy is an error on the console, and s
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from django.test import Client
 
 from gateway.admin.readonly import ReadOnlyAdmin
 from tests import hostile_values
-from tests.browser.conftest import DESKTOP, PHONE, Visit
+from tests.browser.conftest import DESKTOP, PHONE, PICTURES, Visit
 from tests.browser.soundness import ALL_RULES, SOME_RULES, grave_faults, in_theme, injected, still, too_wide
 from tests.integration import admin_rows
 from tests.integration.admin_urls import addresses, pages
@@ -41,7 +43,7 @@ def shown(client: Client) -> list[str]:
     return [address for address in found if client.get(address).status_code == 200]
 
 
-def faults_of(visit: Visit, address: str) -> list[str]:
+def faults_of(visit: Visit, address: str, folder: Path) -> list[str]:
     visit.go(address)
     still(visit.page)
     found = []
@@ -49,20 +51,23 @@ def faults_of(visit: Visit, address: str) -> list[str]:
         visit.page.set_viewport_size(viewport)
         in_theme(visit.page, theme)
         found += [f"{address} {theme}: {fault}" for fault in grave_faults(visit.page, rules)]
-    if width := too_wide(visit.page):
-        found.append(f"{address}: {width} px too wide for a phone")
+        if width := too_wide(visit.page):
+            found.append(f"{address}: {width} px wider than {viewport['width']}")
+        if PICTURES:
+            name = re.sub(r"\W+", "-", address.partition("?")[0]).strip("-")
+            visit.page.screenshot(path=folder / f"{name}-{theme}-{viewport['width']}.png", full_page=True)
     visit.page.set_viewport_size(DESKTOP)
     return found + [f"{address}: {element}" for element in injected(visit.page)]
 
 
 def test_no_page_runs_what_was_sent_or_keeps_anybody_out(
-    hostile: None, admin_client: Client, visit: Visit
+    hostile: None, admin_client: Client, visit: Visit, tmp_path: Path
 ) -> None:
     asked = shown(admin_client)
-    faults = [fault for address in asked for fault in faults_of(visit, address)]
+    faults = [fault for address in asked for fault in faults_of(visit, address, tmp_path)]
     visit.go(DOCUMENT)
     visit.page.wait_for_selector(".opblock")
     visit.page.context.clear_cookies()
-    faults += faults_of(visit, "/admin/login/")
+    faults += faults_of(visit, "/admin/login/", tmp_path)
     assert len(asked) > 40
     assert not faults, "\n".join(faults)

@@ -5,6 +5,7 @@ The rows are made once for all of these tests; what one of them changes is rolle
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -45,6 +46,10 @@ def admin(rows, admin_client):
     return admin_client
 
 
+def texts_of(row):
+    return {str(getattr(row, field.attname)) for field in row._meta.concrete_fields}
+
+
 @pytest.mark.parametrize("model", LISTED, ids=lambda model: model.__name__)
 def test_list_and_detail_answer_with_rows_and_with_none(admin, rows, model):
     listed = results(admin.get(url(model)))
@@ -58,16 +63,13 @@ def test_list_and_detail_answer_with_rows_and_with_none(admin, rows, model):
 @pytest.mark.parametrize("model", LISTED, ids=lambda model: model.__name__)
 def test_no_stored_text_becomes_markup(admin, rows, model):
     numbers = admin.get(url(model)).context["cl"].paginator.page_range
-    lists = [f"{url(model)}?p={number}" for number in numbers]
-    found = [row for page in lists for row in results(admin.get(page))]
-    # Of many rows every fourth: the rest are alike, and a page of each would take a minute in all.
-    pages = [*lists, *map(change_url, found[:: 4 if len(found) > 40 else 1])]
-    seen = ""
-    for page in pages:
-        text = admin.get(page).content.decode()
-        assert SCRIPT not in text
-        assert "<img src=x" not in text
-        seen += text
+    answers = [admin.get(f"{url(model)}?p={number}") for number in numbers]
+    found = [row for answer in answers for row in results(answer)]
+    hostile = [row for row in found if {SCRIPT, IMAGE} & texts_of(row)]
+    answers += [admin.get(change_url(row)) for row in hostile[:5] or found[:1]]
+    seen = "".join(answer.content.decode() for answer in answers)
+    assert SCRIPT not in seen
+    assert "<img src=x" not in seen
     if model not in (ConsumerHeartbeat, Success):
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in seen
 
@@ -104,8 +106,11 @@ def test_an_id_that_no_row_can_have_is_an_id_that_no_row_has(admin, rows, model,
 def test_a_list_filtered_by_anything_is_empty_or_refused(admin, rows, model):
     offered = {getattr(one, "parameter_name", one) for one in admin_site._registry[model].list_filter}
     others = {field.name for field in model._meta.get_fields()} - offered | {"nothing"}
-    lookups = ("", "__exact", "__in", "__isnull", "__regex", "__id__exact", "__gt")
-    queries = [f"{name}{lookup}={value}" for name in offered for lookup in lookups for value in ABSURD_VALUES]
+    lookups = ("__exact", "__in", "__isnull", "__regex", "__id__exact", "__gt")
+    queries = [f"{name}={value}" for name in offered for value in ABSURD_VALUES]
+    # One value for each of these: they differ in how a lookup is read, not in what is read.
+    values = itertools.cycle(ABSURD_VALUES)
+    queries += [f"{name}{lookup}={next(values)}" for name in offered for lookup in lookups]
     queries += [f"{name}{lookup}=%00" for name in others for lookup in ("", "__contains")]
     for query in queries:
         assert admin.get(f"{url(model)}?{query}").status_code in (200, 302, 400), query

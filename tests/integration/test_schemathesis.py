@@ -19,7 +19,7 @@ from tests.integration.test_servers import Server
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "legacy"])]
 
 SECONDS = 240  # bound on the whole run: on a busy machine 60 were too few
-CASES = 20  # made up for each operation, beside those that cover its document
+CASES = 10  # made up for each operation, beside those that cover its document
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
