@@ -58,6 +58,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The sender that requests of any test started keeps a session of the database that is to be dropped."""
+    yield
+    sender._sender.stop(5.0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick_flush() -> Iterator[None]:
     """After a test that commits, its rows are deleted; content types and permissions are the same for all.

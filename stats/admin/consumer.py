@@ -53,7 +53,8 @@ class ConsumerHeartbeatAdmin(QueuePage):
             paused = {"since": text.utc(heartbeat.paused_at), "by": heartbeat.paused_by}
             return text.label(gettext("paused"), "warning", gettext("Since %(since)s by %(by)s") % paused)
         is_open = heartbeat.breaker == ConsumerHeartbeat.Breaker.OPEN
-        return text.label(heartbeat.get_breaker_display(), "danger" if is_open else "success")
+        breaker = gettext("breaker %(state)s") % {"state": heartbeat.get_breaker_display()}
+        return text.label(breaker, "danger" if is_open else "success")
 
     @display(description=_("Breaker's error"))
     def error_cut(self, heartbeat: ConsumerHeartbeat) -> str:

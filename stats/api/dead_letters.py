@@ -28,7 +28,7 @@ router.add_decorator(within_deadline)
 MAX_ID = 2**63 - 1
 LISTED = (
     *("id", "event_id", "reason", "error", "deliveries", "first_failed_at", "last_failed_at"),
-    *("state", "settled_at", "settled_by"),
+    *("state", "settled_at", "settled_by", "route", "note", "earlier_id"),  # what is new comes last, in CSV
 )
 Reason = Literal["undecodable", "schema", "too_old", "future", "collision", "exhausted", "late"]
 State = Literal["dead", "redriven", "discarded"]
@@ -48,6 +48,9 @@ class Letter:
     state: State
     settled_at: datetime | None  # when it was redriven or discarded
     settled_by: str
+    route: str  # empty if it could not be read
+    note: str  # why it was discarded
+    earlier_id: int | None  # the letter whose redriven event came back as this one
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from django.test import Client
 from playwright.sync_api import Page
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
+from tests.browser.soundness import too_wide
 from tests.integration import admin_rows
+from tests.integration.processes import wait_for
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
@@ -100,11 +102,8 @@ def photograph(visit: Visit, folder: Path, name: str) -> None:
     """Both widths; the page itself must fit either (a wide table may scroll inside it)."""
     for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
         visit.page.set_viewport_size(viewport)
-        visit.page.wait_for_timeout(50)
+        # Charts follow the window when the browser has time.
+        assert wait_for(lambda: not too_wide(visit.page), 5), f"{name} is too wide for {size}"
         if PICTURES:
             visit.page.screenshot(path=folder / f"{name}-{size}.png")
-        overflow = visit.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, f"{name} is {overflow} px too wide for {size}"
     visit.page.set_viewport_size(DESKTOP)

@@ -1,4 +1,4 @@
-"""The admin in a real browser: one logs in, searches, and its buttons work (`test_every_page` looks at all)."""
+"""The admin in a real browser: one logs in and searches, and its buttons work; `test_every_page` sees all."""
 
 from __future__ import annotations
 

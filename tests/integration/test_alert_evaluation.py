@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -137,6 +137,8 @@ def test_of_two_workers_that_look_at_once_one_fires(rule):
         try:
             start.wait()
             messages.append(look(rule, 20))
+        except OperationalError:  # on a busy machine: waited for the others longer than a statement may
+            messages.append(None)
         finally:
             connections.close_all()
 
@@ -145,7 +147,8 @@ def test_of_two_workers_that_look_at_once_one_fires(rule):
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert sorted(map(str, messages)) == ["None", "None", "None", "fired"]
+    assert len(messages) == 4
+    assert [message for message in messages if message] == [Message.FIRED]
     assert (Alert.objects.count(), AlertDelivery.objects.count()) == (1, 1)
 
 

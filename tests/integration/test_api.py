@@ -210,9 +210,12 @@ def test_dead_letters_are_found_by_state_and_reason(api, letters, state, reason)
 
 
 def test_a_dead_letter_in_full(api, letters):
+    told = {"state": "discarded", "route": "/api/users", "note": "a scanner", "earlier": letters[1]}
+    DeadLetter.objects.filter(pk=letters[0].pk).update(**told)
     found = get(api, f"dead-letters/{letters[0].pk}", zone="Asia/Tokyo")
     assert found["payload"] == letters[0].payload
     assert found["first_failed_at"].endswith("+09:00")
+    assert (found["route"], found["note"], found["earlier_id"]) == ("/api/users", "a scanner", letters[1].pk)
     answer = api.get(f"{API}dead-letters/{letters[0].pk + 1}")
     assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
 

@@ -19,6 +19,7 @@ from stats.dead_letters.grouping import CAP, GROUPS
 from stats.models import DeadLetter
 
 State = DeadLetter.State
+SECONDS = 19  # characters of a time without its fraction: the table is to fit beside the sidebar
 TABS = {
     State.DEAD: gettext_lazy("New"),
     State.REDRIVEN: gettext_lazy("Redriven"),
@@ -67,8 +68,8 @@ def _row(group: Group, state: DeadLetter.State) -> dict[str, Any]:
         "route": text.one_line(group.route) if group.route else gettext("can't be read"),
         "link": _list(group, state),
         "counts": [(TABS[one], _count(getattr(group, one.value)), _list(group, one)) for one in (*TABS,)],
-        "first": text.utc(group.first_failed_at),
-        "last": text.utc(group.last_failed_at),
+        "first": text.utc(group.first_failed_at)[:SECONDS],
+        "last": text.utc(group.last_failed_at)[:SECONDS],
         "redrive": bulk.address("redrive", query),
         "discard": bulk.address("discard", query),
     }
