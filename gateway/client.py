@@ -93,19 +93,11 @@ setting_changed.connect(_forget, dispatch_uid="gateway.client")
 
 def request_id_of(meta: Mapping[str, Any]) -> tuple[str, bool]:
     """The id a trusted proxy gave, or an empty one, and whether it names one request for certain."""
-    names, edge_names = _id_names(conf.edge_id_headers)
-    for name in names:
+    for name, is_edge in conf.request_id_places:
         value = meta.get(name)
         if value and (request_id := str(value).strip()):
-            return request_id, name in edge_names
+            return request_id, is_edge
     return "", False
-
-
-@lru_cache(maxsize=16)
-def _id_names(edge_headers: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Where a request id may stand, as `META` names it, and which of these places are the edge's."""
-    edge_names = ["HTTP_" + header.upper().replace("-", "_") for header in edge_headers]
-    return ("HTTP_CF_RAY", *edge_names, "HTTP_X_REQUEST_ID"), frozenset(edge_names)
 
 
 def country_of(said: str) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -70,26 +69,10 @@ class TrafficMiddleware:
 def is_counted(request: HttpRequest) -> bool:
     """Whether this request is traffic. A broken setting must not break requests: then it is."""
     try:
-        return conf.enabled and not is_excluded(request.path, conf.exclude)
+        return conf.enabled and not conf.exclusions.covers(request.path)
     except Exception:
         logger.exception("TRAFFIC_EXCLUDE could not be read; the request is counted")
         return True
-
-
-def is_excluded(path: str, exclude: tuple[str, ...]) -> bool:
-    """Whether the path is one of these, lies below one, or matches a pattern of them (`re:…`)."""
-    prefixes, patterns = _compiled(exclude)
-    if f"{path}/".startswith(prefixes):
-        return True
-    return bool(patterns) and any(pattern.search(path) for pattern in patterns)
-
-
-@lru_cache(maxsize=16)
-def _compiled(exclude: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:
-    """Prefixes of whole segments, so that `/metrics` takes `/metrics/x` along but not `/metrics-report`."""
-    prefixes = tuple(entry.rstrip("/") + "/" for entry in exclude if not entry.startswith("re:"))
-    patterns = tuple(re.compile(entry[3:]) for entry in exclude if entry.startswith("re:"))
-    return prefixes, patterns
 
 
 def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponseBase) -> HttpResponseBase:

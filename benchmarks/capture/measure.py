@@ -13,14 +13,14 @@ import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from benchmarks.capture.servers import GTHREAD, SYNC, Server, migrate, running
+from benchmarks.capture.servers import GTHREAD, SYNC, Server, Workers, migrate, running
 from benchmarks.report import Bars, Report, parser, progress
 from gateway import embedded_postgres
 
@@ -76,8 +76,9 @@ class Pairs:
 def main(arguments: list[str]) -> int:
     made = parser("capture", __doc__)
     made.add_argument("--seconds", type=float, default=2.0, help="length of a round")
-    made.add_argument("--pairs", type=int, default=12, help="rounds of Tallygate, each beside the bare app's")
-    made.add_argument("--near-rounds", type=int, default=12, help="rounds of bare, Tallygate and a near one")
+    made.add_argument("--starts", type=int, default=4, help="times that all servers are started anew")
+    made.add_argument("--pairs", type=int, default=4, help="rounds a start, of Tallygate and the bare app")
+    made.add_argument("--near-rounds", type=int, default=3, help="rounds a start, of both and a near one")
     made.add_argument("--other-pairs", type=int, default=4, help="rounds of each of the others")
     made.add_argument("--other-seconds", type=float, default=1.0, help="length of all but Tallygate's own")
     made.add_argument("--only-ours", action="store_true", help="nothing but Tallygate")
@@ -104,35 +105,31 @@ def _measure(var_dir: Path, options: Namespace) -> Report:
     )
     shown: dict[str, float] = {}
     for workers in (SYNC, GTHREAD):
-        with running("bare", workers, var_dir) as bare:
-            bare.ask(WARM_UP_SECONDS)
-            ours = _ours(report, bare, var_dir, options)
-            shown[f"{OURS}, {workers.name}"] = ours
-            if not options.only_ours:
-                shown |= _near(report, bare, var_dir, options)
-                shown |= _others(report, ours, bare, var_dir, options)
+        ours = _ours(report, workers, var_dir, options)
+        shown[f"{OURS}, {workers.name}"] = ours
+        if not options.only_ours:
+            shown |= _near(report, workers, var_dir, options)
+            shown |= _others(report, ours, workers, var_dir, options)
     _cpu(report, var_dir, options)
     report.plot = Bars("Requests a second with capture", "share of the bare app's", shown, target=RATE)
     return report
 
 
-def _ours(report: Report, bare: Server, var_dir: Path, options: Namespace) -> float:
-    workers = bare.workers
-    with running("tallygate", workers, var_dir) as server:
-        (pairs,) = _rounds(bare, [server], options.pairs, options.seconds, var_dir)
+def _ours(report: Report, workers: Workers, var_dir: Path, options: Namespace) -> float:
+    (pairs,) = _restarted(["tallygate"], workers, options.pairs, options.seconds, var_dir, options.starts)
     report.figures[f"{OURS}, {workers.name}"] = pairs.figures()
     report.add(f"requests a second, {workers.name}, of the bare app's", pairs.ratio("rate"), at_least=RATE)
     report.add(f"p99, {workers.name}, of the bare app's", pairs.ratio("p99_ms"), at_most=P99)
     return pairs.ratio("rate")
 
 
-def _near(report: Report, bare: Server, var_dir: Path, options: Namespace) -> dict[str, float]:
+def _near(report: Report, workers: Workers, var_dir: Path, options: Namespace) -> dict[str, float]:
     """Ahead by this share of the bare app's rate, the median of rounds of all three."""
-    workers = bare.workers
     ratios: dict[str, float] = {}
+    rounds, seconds = options.near_rounds, options.other_seconds
     for title, name in NEAR.items():
-        with running("tallygate", workers, var_dir) as server, running(name, workers, var_dir) as near:
-            ours, theirs = _rounds(bare, [server, near], options.near_rounds, options.other_seconds, var_dir)
+        both = ["tallygate", name]
+        ours, theirs = _restarted(both, workers, rounds, seconds, var_dir, options.starts)
         report.figures[f"{title}, {workers.name}"] = theirs.figures()
         report.figures[f"{OURS} beside {title}, {workers.name}"] = ours.figures()
         ratios[f"{title}, {workers.name}"] = theirs.ratio("rate")
@@ -142,17 +139,29 @@ def _near(report: Report, bare: Server, var_dir: Path, options: Namespace) -> di
     return ratios
 
 
-def _others(report: Report, ours: float, bare: Server, var_dir: Path, options: Namespace) -> dict[str, float]:
-    workers = bare.workers
+def _restarted(
+    names: list[str], workers: Workers, count: int, seconds: float, var_dir: Path, starts: int
+) -> list[Pairs]:
+    """So many rounds of the bare app and these, after each of so many starts."""
+    all_pairs = [Pairs() for _ in names]
+    for _ in range(starts):
+        with ExitStack() as servers:
+            bare = servers.enter_context(running("bare", workers, var_dir))
+            bare.ask(WARM_UP_SECONDS)
+            others = [servers.enter_context(running(name, workers, var_dir)) for name in names]
+            for pairs, more in zip(all_pairs, _rounds(bare, others, count, seconds, var_dir), strict=True):
+                pairs.add(more)
+    return all_pairs
+
+
+def _others(
+    report: Report, ours: float, workers: Workers, var_dir: Path, options: Namespace
+) -> dict[str, float]:
     ratios: dict[str, float] = {}
     for title, (name, base, is_target) in OTHERS.items():
-        with running(name, workers, var_dir) as server:
-            if base == bare.name:
-                (pairs,) = _rounds(bare, [server], options.other_pairs, options.other_seconds, var_dir)
-            else:
-                with running(base, workers, var_dir) as other:
-                    other.ask(WARM_UP_SECONDS)
-                    (pairs,) = _rounds(other, [server], options.other_pairs, options.other_seconds, var_dir)
+        with running(base, workers, var_dir) as other, running(name, workers, var_dir) as server:
+            other.ask(WARM_UP_SECONDS)
+            (pairs,) = _rounds(other, [server], options.other_pairs, options.other_seconds, var_dir)
         report.figures[f"{title}, {workers.name}"] = pairs.figures()
         ratios[f"{title}, {workers.name}"] = pairs.ratio("rate")
         if is_target:
@@ -218,7 +227,7 @@ def _cpu(report: Report, var_dir: Path, options: Namespace) -> None:
         cpu = var_dir / "cpu"
         before = cpu_clock.total(cpu)
         with _doorbells_answered(var_dir):
-            seen = [server.ask(options.seconds) for _ in range(options.pairs)]
+            seen = [server.ask(options.seconds) for _ in range(options.starts * options.pairs)]
         after = cpu_clock.total(cpu)
     in_request = (after[0] - before[0]) / (after[1] - before[1]) * 1e6
     in_sender = sum(one["others_us"] * one["requests"] for one in seen) / sum(one["requests"] for one in seen)

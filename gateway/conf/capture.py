@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from gateway.conf.base import Settings
+from gateway.exclusions import Exclusions
 from gateway.kept_keys import kept_key
 from gateway.networks import Network, parse_networks
 
@@ -35,6 +36,11 @@ class CaptureSettings(Settings):
     def exclude(self) -> tuple[str, ...]:
         """`TRAFFIC_EXCLUDE`: path prefixes, or patterns after `re:`, that are not traffic."""
         return tuple(self._get("TRAFFIC_EXCLUDE", DEFAULT_EXCLUDE))
+
+    @cached_property
+    def exclusions(self) -> Exclusions:
+        """`exclude`, made ready. Raises re.error."""
+        return Exclusions(self.exclude)
 
     @property  # asked for once a hand-over, and no setting alone decides it
     def log_events(self) -> bool:
@@ -86,6 +92,13 @@ class CaptureSettings(Settings):
     def edge_id_headers(self) -> tuple[str, ...]:
         """`TRAFFIC_EDGE_ID_HEADERS`: request-id headers that name one request however often it arrives."""
         return tuple(self._get("TRAFFIC_EDGE_ID_HEADERS", ("CF-Ray",)))
+
+    @cached_property
+    def request_id_places(self) -> tuple[tuple[str, bool], ...]:
+        """Where a request's id may stand, as `META` names it, the first one first; whether it is the edge's."""
+        edge = ["HTTP_" + header.upper().replace("-", "_") for header in self.edge_id_headers]
+        names = dict.fromkeys(("HTTP_CF_RAY", *edge, "HTTP_X_REQUEST_ID"))
+        return tuple((name, name in edge) for name in names)
 
     @cached_property
     def client_hash_key(self) -> str:

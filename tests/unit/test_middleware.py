@@ -22,7 +22,7 @@ from gateway.capture import Timing, event_of
 from gateway.conf import DEFAULT_EXCLUDE
 from gateway.events import MAX_PATH, MAX_USER_AGENT, decode, encode
 from gateway.idempotency import generate_idempotent_id, hash_ip
-from gateway.middleware import TrafficMiddleware, is_excluded
+from gateway.middleware import TrafficMiddleware
 from gateway.models import QueuedBatch
 from stats.models import ConsumerHeartbeat
 
@@ -185,19 +185,6 @@ def test_a_file_is_counted_with_and_without_sendfile(captured, tmp_path):
 def test_what_is_no_traffic_is_not_counted(captured, way, excluded):
     assert way(factory.get(excluded)).content == b"12345"
     assert captured() == []
-
-
-def test_a_path_that_only_begins_like_an_exclusion_is_traffic():
-    assert not is_excluded("/metrics-report", DEFAULT_EXCLUDE)
-    assert not is_excluded("/administration", DEFAULT_EXCLUDE)
-
-
-def test_exclusions_are_prefixes_and_patterns():
-    exclude = ("/internal/", r"re:\.(?:css|js)$", "re:^/v[0-9]+/ping$")
-    for path_ in ("/internal", "/internal/x", "/a/b.css", "/v2/ping"):
-        assert is_excluded(path_, exclude)
-    for path_ in ("/internals", "/x/internal/", "/b.css.html", "/v2/ping/x", "/"):
-        assert not is_excluded(path_, exclude)
 
 
 def test_nothing_is_excluded_by_an_empty_list(settings, captured):
