@@ -23,7 +23,7 @@ SETTINGS = "benchmarks.bare.without_middleware"
 # Its requests ask no database, so none is started.
 NO_DATABASE = {
     "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
-    "SECRET_KEY": "bare",
+    "SECRET_KEY": "only for a benchmark, and long enough",
     "TEST_ENDPOINT": "1",
 }
 

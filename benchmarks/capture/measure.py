@@ -2,8 +2,8 @@
 
 Two servers are up, three where one is nearly as fast as Tallygate; one is under load, in turn, in short
 rounds, and all are started anew after some: of the same code, one process can be a tenth faster than the
-next, as its memory happens to lie. A ratio is the median of all rounds. Beside Tallygate, whose events really go into PostgreSQL, stand
-what people use or write instead.
+next, as its memory happens to lie. A ratio is the median of all rounds. Beside Tallygate, whose events
+really go into PostgreSQL, stands what people use or write instead.
 `script/bench capture`.
 """
 

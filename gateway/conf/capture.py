@@ -95,7 +95,7 @@ class CaptureSettings(Settings):
 
     @cached_property
     def request_id_places(self) -> tuple[tuple[str, bool], ...]:
-        """Where a request's id may stand, as `META` names it, the first one first; whether it is the edge's."""
+        """Where a request's id may stand, as `META` names it, in order; and whether it is the edge's."""
         edge = ["HTTP_" + header.upper().replace("-", "_") for header in self.edge_id_headers]
         names = dict.fromkeys(("HTTP_CF_RAY", *edge, "HTTP_X_REQUEST_ID"))
         return tuple((name, name in edge) for name in names)

@@ -68,12 +68,12 @@ def test_what_dies_is_started_again_and_a_killed_supervisor_takes_all_along(tmp_
 
 
 def test_static_files_that_changed_are_collected_anew(tmp_path: Path) -> None:
-    with served(tmp_path / "var") as (server,):
-        (stylesheet,) = (server.var_dir / "static").rglob("gateway/admin.css")
-        stylesheet.unlink()  # as if it was new
-        (server.var_dir / "static.digest").write_text("of the files before")
-        assert server.stop() == 0
-    with served(tmp_path / "var"):
+    var_dir = tmp_path / "var"
+    prepared.lay(var_dir)
+    (stylesheet,) = (var_dir / "static").rglob("gateway/admin.css")
+    stylesheet.unlink()  # as if it was new
+    (var_dir / "static.digest").write_text("of the files before")
+    with served(var_dir):
         assert stylesheet.exists()
 
 

@@ -1,4 +1,4 @@
-"""For servers of which only the end is looked at: what they load takes longer than all that is asked of them."""
+"""For servers of which only the end is looked at: to load all pages takes longer than what they do."""
 
 from tests.app_settings import *  # noqa: F403
 

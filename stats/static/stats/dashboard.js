@@ -4,6 +4,7 @@
 
 (() => {
   const EVERY = 5000; // ms between two looks
+  const AT_FIRST = 1000; // the same while nothing has come: the first request is to be seen at once
   const PATIENCE = 10000; // ms until a look counts as failed
   const dashboard = document.getElementById("tg-dashboard");
   const light = dashboard.querySelector(".tg-live");
@@ -138,9 +139,14 @@
     plan();
   }
 
+  function pause() {
+    const isOver = new URLSearchParams(location.search).has("end"); // a time to which nothing comes
+    return dashboard.querySelector(".tg-empty") !== null && !isOver ? AT_FIRST : EVERY;
+  }
+
   function plan() {
     if (timer === null && !document.hidden) {
-      timer = setTimeout(look, EVERY);
+      timer = setTimeout(look, pause());
     }
   }
 
