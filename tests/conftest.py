@@ -119,11 +119,14 @@ def restore_schedules(alias: str) -> None:
         _schedules[:] = cursor.fetchall()
 
 
-@pytest.fixture(autouse=True)
-def _no_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Once a browser test has run in this process, Playwright's loop counts as running for all tests."""
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Once a browser test has run in this process, Playwright's loop counts as running for all tests.
+
+    Django has other connections where one runs, so it is out of sight from the first fixture to the last.
+    """
     loop = asyncio._get_running_loop()
-    if loop is None or request.path.parent.name == "browser":
+    if loop is None or item.path.parent.name == "browser":
         yield
         return
     asyncio._set_running_loop(None)

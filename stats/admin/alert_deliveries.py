@@ -23,6 +23,7 @@ from unfold.decorators import action, display
 from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
 from stats import background
+from stats.admin.rule_titles import title_of
 from stats.alerts import outbox
 from stats.models import AlertDelivery
 
@@ -132,7 +133,7 @@ class AlertDeliveryAdmin(ReadOnlyAdmin):
 
     @display(description=_("Rule"))
     def about(self, delivery: AlertDelivery) -> str:
-        return text.one_line(delivery.alert.rule.name if delivery.alert else "")
+        return text.one_line(title_of(delivery.alert.rule) if delivery.alert else "")
 
     @display(description=_("State"))
     def state_shown(self, delivery: AlertDelivery) -> SafeString:

@@ -23,6 +23,7 @@ from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
 from stats.admin.alert_deliveries import outcome_url, start_sending
 from stats.admin.alerts import SEVERITY_KINDS
+from stats.admin.rule_titles import title_of
 from stats.alerts import channels, rules
 from stats.alerts.measures import figure
 from stats.models import AlertRule, AlertState
@@ -157,7 +158,7 @@ class AlertRuleAdmin(ReadOnlyAdmin):
         rule = get_object_or_404(AlertRule.objects.select_related("state"), pk=object_id)
         context = {
             **self.admin_site.each_context(request),
-            "title": rule.name,
+            "title": title_of(rule),
             "opts": self.opts,
             "media": self.media,
             "rule": rule,
@@ -193,7 +194,7 @@ class AlertRuleAdmin(ReadOnlyAdmin):
 
     @display(description=_("Rule"))
     def name_cut(self, rule: AlertRule) -> str:
-        return text.one_line(rule.name)
+        return text.one_line(title_of(rule))
 
     @display(description=_("State"))
     def state_shown(self, rule: AlertRule) -> SafeString:

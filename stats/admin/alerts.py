@@ -22,6 +22,7 @@ from unfold.decorators import display
 from gateway.admin import text
 from gateway.admin.readonly import ReadOnlyAdmin
 from stats.admin.alert_deliveries import STATE_KINDS
+from stats.admin.rule_titles import title_of
 from stats.alerts.measures import KINDS, figure
 from stats.models import Alert
 
@@ -109,12 +110,12 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description=_("Rule"))
     def rule_name(self, alert: Alert) -> str:
-        return text.one_line(alert.rule.name)
+        return text.one_line(title_of(alert.rule))
 
     @display(description=_("Rule"))
     def rule_link(self, alert: Alert) -> SafeString:
         url = reverse("admin:stats_alertrule_change", args=[alert.rule_id])
-        return format_html('<a class="text-link" href="{}">{}</a>', url, text.whole(alert.rule.name))
+        return format_html('<a class="text-link" href="{}">{}</a>', url, text.whole(title_of(alert.rule)))
 
     @display(description=_("State"))
     def state(self, alert: Alert) -> SafeString:
