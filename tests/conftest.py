@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import itertools
 import os
 import shutil
@@ -41,12 +40,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = os.environ.get("TALLYGATE_TEST_VAR_DIR")
     if folder and not hasattr(config, "workerinput"):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def pytest_collection_finish() -> None:
-    """What is loaded by now stays: the collector of garbage need not look through it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

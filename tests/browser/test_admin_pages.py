@@ -8,6 +8,7 @@ from django.urls import reverse
 from gateway.models import QueuedBatch
 from stats.models import DeadLetter
 from tests.browser.conftest import photograph
+from tests.integration.admin_urls import pages
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,6 +24,13 @@ def test_one_logs_in_by_the_form(empty, visit):
     visit.page.get_by_role("button", name="Log in").click()
     visit.page.wait_for_url("**/admin/")
     assert visit.page.get_by_role("link", name="Dead letters").first.is_visible()
+
+
+def test_every_empty_list_fits(empty, visit, tmp_path):
+    for place in pages():
+        if place.name.endswith("_changelist"):
+            visit.go(place.url())
+            photograph(visit, tmp_path, f"{place.name}-empty")
 
 
 def test_a_search_and_what_it_says_when_it_finds_nothing(filled, visit, tmp_path):
