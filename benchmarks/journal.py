@@ -53,7 +53,7 @@ def measure(events: int) -> dict[str, float]:
                 journal = Journal()
                 started = time.perf_counter()
                 for _ in range(count):
-                    journal.append(encoded, from_edge=False)
+                    journal.append(encoded, False)
                 results.append((time.perf_counter() - started) / count * 1e6)
                 journal.stop()
     return {mode: round(statistics.median(results), 2) for mode, results in rounds.items()}

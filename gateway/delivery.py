@@ -20,7 +20,6 @@ from gateway import drills, metrics, queue, repeats
 from gateway.conf import conf
 from gateway.deadline import deadline
 from gateway.events import TrafficEvent, encode
-from gateway.facts import Countable
 from gateway.logs import printable
 from gateway.modes import InForce
 from gateway.segments import Segment
@@ -33,20 +32,14 @@ RETRY_SECONDS = (0.5, 5.0)  # first and longest pause after a refusal
 
 
 class Waiting(msgspec.Struct, eq=False, gc=False):
-    """An event, or the facts it is made of at its hand-over, and what has already taken it."""
+    """An event, and what has already taken it."""
 
-    what: Countable
+    event: TrafficEvent
     from_edge: bool  # still to be compared with what the edge sent before
     segment: Segment | None = None  # of the journal
     queued: bool = False
     collected: bool = False
     for_replay: bool = False  # the collector has it marked for the queue
-
-    @property
-    def event(self) -> TrafficEvent:
-        """For what is handed over."""
-        assert isinstance(self.what, TrafficEvent)
-        return self.what
 
     def is_settled(self, in_force: InForce) -> bool:
         """Whether every store that the mode demands has the event."""
@@ -57,6 +50,13 @@ class Waiting(msgspec.Struct, eq=False, gc=False):
         if in_force.mode == "queue" or self.collected:
             return True
         return not in_force.is_collected(self.event.idempotent_id)
+
+
+def unsettled(part: Sequence[Waiting], in_force: InForce) -> list[Waiting]:
+    """Those that a store which the mode demands has yet to take."""
+    if in_force.mode == "queue":  # without a call for each
+        return [waiting for waiting in part if not waiting.queued and not waiting.for_replay]
+    return [waiting for waiting in part if not waiting.is_settled(in_force)]
 
 
 class Backoff:
@@ -146,8 +146,7 @@ class Delivery:
             resolved, count = [waiting.event for waiting in edge], 0
         metrics.repeats.inc(count)
         for waiting, event in zip(edge, resolved, strict=True):
-            if event is not waiting.event:
-                waiting.what = event
+            waiting.event = event
             waiting.from_edge = False
 
     def _to_queue(self, batch: Sequence[Waiting]) -> bool:

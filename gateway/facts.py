@@ -59,22 +59,21 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Countable = Facts | TrafficEvent
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Facts)
 
 
-def write_down(what: Countable) -> tuple[Countable, bytes]:
-    """It as JSON, facts as an array, which is what `decode` reads; and what this is the encoding of."""
+def write_down(what: Countable) -> bytes:
+    """It as JSON; facts as an array, which is what `decode` reads."""
     try:
-        encoded = _encoder.encode(what)
+        encoded = _encode(what)
     except UnicodeEncodeError:  # a lone surrogate; an event has none
         pass
     else:
         if len(encoded) <= USUAL_BYTES or isinstance(what, TrafficEvent):
-            return what, encoded
+            return encoded
     assert isinstance(what, Facts)
-    what = what.bounded()
-    return what, _encoder.encode(what)
+    return _encode(what.bounded())
 
 
 def are_facts(payload: bytes) -> bool:

@@ -14,7 +14,9 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from gateway import metrics, segments
 from gateway.conf import conf
@@ -27,33 +29,45 @@ RETRY_SECONDS = 0.5  # a full disk is not asked by every request
 
 
 class Journal:
-    """This process's segments. Appended to by request threads, settled by the sender's."""
+    """This process's segments. Requests append; the sender takes what is new, and settles it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # of this process only
         self._active: Segment | None = None
-        self._held: set[Segment] = set()
+        self._held: dict[Segment, None] = {}  # oldest first
         self._bytes = 0  # of all processes' segments, as last looked up, and those begun since
         self._begin_at = float("-inf")
         self._complained_at = float("-inf")
 
-    def append(self, encoded: bytes, *, from_edge: bool) -> Segment | None:
-        """Writes one event; its segment, or None if it could not be written. Never raises."""
+    def append(self, encoded: bytes, from_edge: bool) -> bool:
+        """Writes one event; whether it could be written. Never raises."""
         if conf.journal == "off":
-            return None
+            return False
         try:
             with self._lock:
                 segment = self._active
-                if segment is None or not segment.append(encoded, from_edge=from_edge):
+                if segment is None or not segment.append(encoded, from_edge):
                     segment = self._begin_segment(len(encoded))
-                    segment.append(encoded, from_edge=from_edge)
+                    segment.append(encoded, from_edge)
                 if conf.journal == "fsync":
                     os.fdatasync(segment.descriptor)
-                segment.outstanding += 1
-                return segment
+                return True
         except OSError as error:
             self._complain(str(error))
-            return None
+            return False
+
+    @property
+    def has_new(self) -> bool:
+        """Whether anything was written that the sender has not taken in hand."""
+        return any(segment.taken < segment.end for segment in list(self._held))
+
+    def take(self, most: int) -> Iterator[tuple[Segment, list[bytes]]]:
+        """What was written that the sender has not taken in hand, oldest first, at most so many lines."""
+        for segment in list(self._held):
+            if most > 0 and segment.taken < segment.end:
+                lines = segment.take(most)
+                most -= len(lines)
+                yield segment, lines
 
     def _begin_segment(self, event_bytes: int) -> Segment:
         """Raises OSError, also at the bound: the full one stays active then, until it is settled."""
@@ -66,37 +80,29 @@ class Journal:
         segment = segments.begin(event_bytes, synced=conf.journal == "fsync")
         self._begin_at = now
         self._bytes += segment.size
-        self._held.add(segment)
+        self._held[segment] = None
         finished, self._active = self._active, segment
-        if finished is not None and not finished.outstanding:
+        if finished is not None and finished.is_empty:
             self._close(finished)
         return segment
-
-    def spill(self, segment: Segment) -> None:
-        """The event written last stays in its segment only: the process has no room for it."""
-        with self._lock:
-            segment.spilled = True
-            segment.outstanding -= 1
 
     def settle(self, settled: Iterable[Segment]) -> None:
         """One event of each of these segments (a segment comes once an event) is in the stores."""
         with self._lock:
-            for segment in settled:
-                segment.outstanding -= 1
+            for segment, count in Counter(settled).items():
+                segment.outstanding -= count
             for segment in [held for held in self._held if not held.outstanding]:
-                self._settle(segment)
-
-    def _settle(self, segment: Segment) -> None:
-        if segment is not self._active or segment.spilled:
-            self._close(segment)
-        else:
-            segment.settle()
+                if segment.is_empty and segment is not self._active:
+                    self._close(segment)
+                else:
+                    segment.settle()
 
     def _close(self, segment: Segment) -> None:
-        self._held.discard(segment)
+        """Lets go of a segment, and removes it if it is empty."""
+        del self._held[segment]
         if segment is self._active:
             self._active = None
-        if segment.spilled:
+        if not segment.is_empty:
             segment.release()
             return
         try:
@@ -116,32 +122,42 @@ class Journal:
         with self._lock:
             self._bytes = segments.total_bytes()
         segments.sweep_drafts()
+        own = {segment.path: segment for segment in list(self._held)}
         for path in segments.paths():
-            has_place = has_room()
-            if not has_place and segments.age(path) < conf.journal_days * 86_400:
-                continue
+            if not has_room():
+                if segments.age(path) >= conf.journal_days * 86_400:
+                    self._expire(path, own.get(path))
+            elif path not in own and (adopted := segments.adopt(path)) is not None:
+                with self._lock:
+                    self._held[adopted.segment] = None
+                yield adopted
+
+    def _expire(self, path: Path, own: Segment | None) -> None:
+        """Nobody could deliver it for so long that it makes room."""
+        if own is None:
             adopted = segments.adopt(path)
             if adopted is None:
-                continue
-            if not has_place:
-                _expire(adopted)
-                continue
+                return
+            count = len(adopted.lines)
+            adopted.segment.remove()
+        else:
             with self._lock:
-                self._held.add(adopted.segment)
-            yield adopted
+                if own is self._active or own.outstanding:
+                    return
+                count = own.untaken
+                own.taken = own.end
+                self._close(own)
+        metrics.dropped.inc(count)
+        logger.critical("Dropped %d events of %s: older than TRAFFIC_JOURNAL_DAYS", count, path.name)
 
-    def give_up(self, adopted: Adopted) -> None:
-        """Leaves an adopted segment for later."""
+    def stop(self) -> int:
+        """Removes what is settled and lets go of the rest; how many events stay in it."""
         with self._lock:
-            self._held.discard(adopted.segment)
-            adopted.segment.release()
-
-    def stop(self) -> None:
-        """Removes what is settled and lets go of the rest."""
-        with self._lock:
+            left = 0
             for segment in list(self._held):
-                segment.spilled = segment.spilled or segment.outstanding > 0
+                left += segment.outstanding + segment.untaken
                 self._close(segment)
+            return left
 
     def forget(self) -> None:
         """In a forked child: the segments are the parent's, and so must their locks be."""
@@ -153,13 +169,3 @@ class Journal:
         if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
             self._complained_at = time.monotonic()
             logger.critical("Journal: an event could not be written and is in memory only: %s", why)
-
-
-def _expire(adopted: Adopted) -> None:
-    """Nobody could deliver it for so long that it makes room."""
-    count = len(adopted.found) + len(adopted.unreadable)
-    metrics.dropped.inc(count)
-    logger.critical(
-        "Dropped %d events of %s: older than TRAFFIC_JOURNAL_DAYS", count, adopted.segment.path.name
-    )
-    adopted.segment.remove()

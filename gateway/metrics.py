@@ -58,7 +58,7 @@ def _count_in_slots() -> None:
 
 _count_in_slots()
 
-# Events that the request path made.
+# Requests that the sender took in hand, or that were dropped; what dead processes left is `adopted`.
 captured = Counter("tallygate_captured", "Requests turned into events")
 # Requests whose event could not be made; the reason is in the log.
 capture_failed = Counter("tallygate_capture_failed", "Requests that could not be turned into events")
@@ -75,8 +75,6 @@ collected = Counter("tallygate_collected", "Events committed to the legacy colle
 fallback = Counter("tallygate_fallback", "Events that fell back to the legacy collector")
 # Events that could not be written to the journal: until a store has them, they are in memory only.
 journal_failed = Counter("tallygate_journal_failed", "Events not written to the journal")
-# Events for which the process had no room, kept in the journal only and adopted later.
-spilled = Counter("tallygate_spilled", "Events left to the journal for want of room")
 # Events found in the journal of a process that died.
 adopted = Counter("tallygate_adopted", "Events adopted from dead processes' journals")
 # Events lost: no store took them and the process could hold no more, or it ended.

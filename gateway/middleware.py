@@ -39,11 +39,16 @@ class TrafficMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        try:
+            is_passed_over = conf.passes_over(request.path)
+        except Exception:  # a broken setting must not break requests
+            logger.exception("TRAFFIC_EXCLUDE could not be read; the request is counted")
+            is_passed_over = False
+        if is_passed_over:
+            return self.get_response(request)
         if self.is_async:
             return self._call_async(request)
-        if not is_counted(request):
-            return self.get_response(request)
-        timing = capture.Timing.begin()
+        timing = capture.Timing()
         try:
             response = self.get_response(request)
         except BaseException:
@@ -52,9 +57,7 @@ class TrafficMiddleware:
         return observe(request, timing, response)
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_counted(request):
-            return await self.get_response(request)
-        timing = capture.Timing.begin()
+        timing = capture.Timing()
         try:
             response = await self.get_response(request)
         except asyncio.CancelledError:
@@ -64,15 +67,6 @@ class TrafficMiddleware:
             record(request, timing, SERVER_ERROR, 0)
             raise
         return observe(request, timing, response)
-
-
-def is_counted(request: HttpRequest) -> bool:
-    """Whether this request is traffic. A broken setting must not break requests: then it is."""
-    try:
-        return conf.enabled and not conf.exclusions.covers(request.path)
-    except Exception:
-        logger.exception("TRAFFIC_EXCLUDE could not be read; the request is counted")
-        return True
 
 
 def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponseBase) -> HttpResponseBase:
@@ -93,9 +87,10 @@ def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponse
 def record(request: HttpRequest, timing: capture.Timing, status: int, response_bytes: int) -> None:
     """Hands what there is to know of the request to the sender. Never raises."""
     try:
-        size = 0 if request.method == "HEAD" else response_bytes  # what a server sends of it
-        facts, from_edge = capture.take_down(request, timing, status, size)
-        sender.submit(facts, from_edge=from_edge)
+        if request.method == "HEAD":
+            response_bytes = 0  # what a server sends of it
+        facts, from_edge = capture.take_down(request, timing, status, response_bytes)
+        sender.current.submit(facts, from_edge=from_edge)
     except Exception:
         metrics.capture_failed.inc()
         logger.exception("Request could not be counted")

@@ -25,13 +25,10 @@ import re
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import facts
 from gateway.conf import conf
-from gateway.events import InvalidEvent, decode, fields_of
-from gateway.facts import Countable
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +51,20 @@ class Segment:
     size: int  # bytes
     memory: mmap.mmap | None = None  # None if it was adopted: nothing is appended to it
     end: int = _FIRST  # offset behind the last event
-    outstanding: int = 0  # events in it that a store still has to take
-    spilled: bool = False  # holds events that this process has no room for
+    taken: int = _FIRST  # offset behind the last event that the sender has taken in hand
+    outstanding: int = 0  # events of those that a store still has to take
 
-    def append(self, encoded: bytes, *, from_edge: bool) -> bool:
+    @property
+    def is_empty(self) -> bool:
+        """Whether every event in it is in the stores."""
+        return self.taken == self.end and not self.outstanding
+
+    @property
+    def untaken(self) -> int:
+        """Events in it that the sender has not taken in hand."""
+        return 0 if self.memory is None else self.memory[self.taken : self.end].count(b"\n")
+
+    def append(self, encoded: bytes, from_edge: bool) -> bool:
         """Writes one event, if there is room for it."""
         assert self.memory is not None
         end = self.end + len(encoded) + _AROUND
@@ -68,15 +75,26 @@ class Segment:
         self.end = end
         return True
 
-    def settle(self) -> None:
-        """Says that every event in it is in the stores, and makes room if half of it is used."""
+    def take(self, most: int) -> list[bytes]:
+        """The next lines that the sender has not seen, at most so many; they are outstanding from now on."""
         assert self.memory is not None
-        self.memory[_OFFSET] = b"%08x" % self.end
-        if self.end > self.size // 2:
+        end = self.end  # once: requests go on writing
+        lines = self.memory[self.taken : end].split(b"\n", most)
+        rest = lines.pop()  # behind the last line end: nothing, or what is left for later
+        # In this order: a request that begins another segment meanwhile must not take this one for empty.
+        self.outstanding += len(lines)
+        self.taken = end - len(rest)
+        return lines
+
+    def settle(self) -> None:
+        """Says that all that was taken is in the stores, and makes room if that is all, and half is used."""
+        assert self.memory is not None
+        self.memory[_OFFSET] = b"%08x" % self.taken
+        if self.taken == self.end > self.size // 2:
             # Killed in the midst, it is empty still: what is said to be settled lies before the end.
             self.memory[_FIRST : self.end] = bytes(self.end - _FIRST)
             self.memory[_OFFSET] = b"%08x" % _FIRST
-            self.end = _FIRST
+            self.end = self.taken = _FIRST
 
     def release(self) -> None:
         """Lets go of it: whoever locks it next adopts it."""
@@ -95,8 +113,7 @@ class Adopted:
     """What an orphan held."""
 
     segment: Segment
-    found: list[tuple[Countable, bool]] = field(default_factory=list)  # and whether from the edge
-    unreadable: list[bytes] = field(default_factory=list)
+    lines: list[bytes]
 
 
 def folder() -> Path:
@@ -238,23 +255,8 @@ def _adopt(path: Path) -> Adopted | None:
     except OSError:
         os.close(descriptor)
         raise
-    adopted = Adopted(Segment(path, descriptor, len(content)))
-    for line in unsettled(content):
-        _read_line(line, adopted)
-    adopted.segment.outstanding = len(adopted.found)
-    return adopted
-
-
-def _read_line(line: bytes, adopted: Adopted) -> None:
-    payload = line[2:]
-    try:
-        what = facts.decode(payload) if facts.are_facts(payload) else decode(payload)
-    except InvalidEvent:
-        # An event of another schema version stays an event, which can be redriven one day.
-        readable = fields_of(payload) is not None
-        adopted.unreadable.append(b"[%b]" % payload if readable else line)
-    else:
-        adopted.found.append((what, line[:1] == b"E"))
+    lines = unsettled(content)
+    return Adopted(Segment(path, descriptor, len(content), outstanding=len(lines)), lines)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -54,7 +54,6 @@ COUNTERS = {
     "repeats": metrics.repeats,
     "fallback": metrics.fallback,
     "adopted": metrics.adopted,
-    "spilled": metrics.spilled,
     "journal_failed": metrics.journal_failed,
     "request_start_ignored": metrics.start_ignored,
     "dropped": metrics.dropped,

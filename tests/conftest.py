@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The sender that requests of any test started keeps a session of the database that is to be dropped."""
     yield
-    sender._sender.stop(5.0)
+    sender.current.stop(5.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -173,7 +173,7 @@ def beside(store: None, settings: Any, tmp_path: Path, monkeypatch: pytest.Monke
 def fresh_sender(monkeypatch: pytest.MonkeyPatch) -> Iterator[sender.Sender]:
     """A sender of this test's own, stopped at its end."""
     one = sender.Sender()
-    monkeypatch.setattr(sender, "_sender", one)
+    monkeypatch.setattr(sender, "current", one)
     yield one
     one.stop(5.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -38,9 +39,9 @@ class CaptureSettings(Settings):
         return tuple(self._get("TRAFFIC_EXCLUDE", DEFAULT_EXCLUDE))
 
     @cached_property
-    def exclusions(self) -> Exclusions:
-        """`exclude`, made ready. Raises re.error."""
-        return Exclusions(self.exclude)
+    def passes_over(self) -> Callable[[str], bool]:
+        """Whether a path is no traffic, by `enabled` and `exclude`. Raises re.error."""
+        return Exclusions(self.exclude).covers if self.enabled else (lambda path: True)
 
     @property  # asked for once a hand-over, and no setting alone decides it
     def log_events(self) -> bool:

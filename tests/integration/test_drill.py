@@ -43,7 +43,7 @@ def traffic(fresh_sender, make_event: Make) -> Iterator[list[TrafficEvent]]:
     def ask() -> None:
         while not done.wait(0.02):
             sent.append(make_event())
-            sender.submit(sent[-1])
+            sender.current.submit(sent[-1])
 
     def consume() -> None:
         while not done.wait(0.1):

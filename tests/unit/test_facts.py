@@ -39,9 +39,10 @@ PLAIN = Facts(1763925000123, 1500, 200, 5, "GET", "/a", None, "0" * 16, "id", "h
 @example(msgspec.structs.replace(PLAIN, path="/\ud800"))
 @example(msgspec.structs.replace(PLAIN, path="/" + "x" * 9000))
 def test_what_is_written_is_read_and_what_is_bounded_is_bounded(facts):
-    kept, written = write_down(facts)
+    written = write_down(facts)
+    kept = decode(written)
 
-    assert decode(written) == kept
+    assert kept in (facts, facts.bounded())
     assert are_facts(written)
     assert b"\n" not in written
     assert kept.bounded().bounded() == kept.bounded()
@@ -49,14 +50,13 @@ def test_what_is_written_is_read_and_what_is_bounded_is_bounded(facts):
 
 
 def test_usual_facts_are_written_as_they_are():
-    kept, written = write_down(PLAIN)
-    assert kept is PLAIN
-    assert json.loads(written)[5] == "/a"
+    assert decode(write_down(PLAIN)) == PLAIN
+    assert json.loads(write_down(PLAIN))[5] == "/a"
 
 
 def test_an_event_is_written_as_such(make_event):
     event = make_event(path="/" + "x" * (MAX_PATH - 1))
-    assert write_down(event) == (event, encode(event))
+    assert write_down(event) == encode(event)
     assert not are_facts(encode(event))
 
 

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from gateway import metrics, sender
-from gateway.capture import Timing, event_of
+from gateway.capture import Timing
 from gateway.conf import DEFAULT_EXCLUDE
 from gateway.events import MAX_PATH, MAX_USER_AGENT, decode, encode
 from gateway.idempotency import generate_idempotent_id, hash_ip
@@ -45,8 +45,13 @@ def _connections_stay():
 def captured(fresh_sender):
     """The events handed over: a real sender that is stopped already, so that they stay where they are."""
     fresh_sender.stop(0)
-    yield lambda: [event_of(waiting.what) for waiting in fresh_sender._waiting]
-    fresh_sender._waiting.clear()
+
+    def events():
+        fresh_sender.inbox.take()
+        return [waiting.event for waiting in fresh_sender.inbox.waiting]
+
+    yield events
+    fresh_sender.inbox.waiting.clear()
 
 
 def answer(request, response=None, *, error=None):
@@ -90,7 +95,7 @@ def test_an_answered_request_is_one_event(captured, way):
 
 
 def test_the_edge_s_word_is_in_the_event(captured):
-    arrival = Timing.begin().arrival
+    arrival = Timing().arrival // 1_000_000
     answer(
         factory.get(
             "/",
@@ -216,7 +221,7 @@ def test_a_broken_sender_breaks_no_request_and_is_counted(monkeypatch, caplog, w
         def submit(self, what, *, from_edge):
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(sender, "_sender", Broken())
+    monkeypatch.setattr(sender, "current", Broken())
     before = metrics.total(metrics.capture_failed)
 
     assert way(factory.get("/")).content == b"12345"
@@ -357,7 +362,7 @@ def test_a_view_s_rolled_back_transaction_takes_no_event_with_it(store, settings
 
 
 def test_the_log_of_a_failure_is_an_error(monkeypatch, caplog):
-    monkeypatch.setattr(sender, "_sender", None)
+    monkeypatch.setattr(sender, "current", None)
     with caplog.at_level(logging.ERROR):
         answer(factory.get("/"))
     assert caplog.record_tuples[0][:2] == ("gateway.middleware", logging.ERROR)

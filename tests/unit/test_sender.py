@@ -18,7 +18,7 @@ from django_q.models import OrmQ
 from gateway import delivery, metrics, modes, sender
 from gateway.capture import Timing, event_of, take_down
 from gateway.delivery import Backoff, Waiting
-from gateway.events import TrafficEvent, decode, split_batch
+from gateway.events import decode, split_batch
 from gateway.models import QueuedBatch
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent
@@ -86,7 +86,7 @@ def refusing_queue():
 def holding(*events, from_edge=False):
     """A sender with these events and no thread, to be flushed by hand."""
     one = Sender()
-    one._waiting.extend(Waiting(event, from_edge) for event in events)
+    one.inbox.waiting.extend(Waiting(event, from_edge) for event in events)
     return one
 
 
@@ -112,18 +112,18 @@ def ids(events):
 
 def test_an_event_is_in_the_queue_within_a_second(fresh_sender, make_event):
     event = make_event()
-    sender.submit(event)
+    sender.current.submit(event)
     assert wait_for(lambda: queued() == [event], 1.0)
 
 
 def test_events_are_made_of_facts_while_they_wait(settings, fresh_sender):
     settings.TRAFFIC_LINGER = 5
-    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing.begin(), 200, 5)
-    sender.submit(facts)
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing(), 200, 5)
+    sender.current.submit(facts)
 
-    wait_for(lambda: isinstance(fresh_sender._waiting[0].what, TrafficEvent), 2)
+    wait_for(lambda: fresh_sender.inbox.waiting, 2)
 
-    assert fresh_sender._waiting[0].event == event_of(facts)
+    assert fresh_sender.inbox.waiting[0].event == event_of(facts)
     assert queued() == []
     fresh_sender.stop(5)
     assert queued() == [event_of(facts)]
@@ -133,7 +133,7 @@ def test_events_wait_a_linger_for_company(settings, fresh_sender, make_event):
     settings.TRAFFIC_LINGER = 0.4
     events = [make_event() for _ in range(3)]
     for event in events:
-        sender.submit(event)
+        sender.current.submit(event)
         time.sleep(0.05)
     assert queued() == []
 
@@ -165,7 +165,7 @@ def test_one_hand_over_is_bounded(monkeypatch, make_event):
     monkeypatch.setattr(sender, "TRANSACTION_EVENTS", 10)
     one = holding(*(make_event() for _ in range(25)))
     one.flush()
-    assert (len(queued()), len(one._waiting)) == (10, 15)
+    assert (len(queued()), len(one.inbox.waiting)) == (10, 15)
 
 
 def test_a_connection_that_broke_while_idle_is_replaced(settings, make_event, collector):
@@ -178,7 +178,7 @@ def test_a_connection_that_broke_while_idle_is_replaced(settings, make_event, co
             "SELECT pg_terminate_backend(%s, 1000)", [connections["default"].connection.info.backend_pid]
         )
     other.close()
-    one._waiting.append(Waiting(make_event(), False))
+    one.inbox.waiting.append(Waiting(make_event(), False))
 
     assert one.flush()
 
@@ -210,13 +210,13 @@ def test_a_queue_that_refused_is_left_alone_for_a_moment(make_event, collector):
     one = holding(make_event())
     with refusing_queue():
         one.flush()
-    one._waiting.append(Waiting(make_event(), False))
+    one.inbox.waiting.append(Waiting(make_event(), False))
     one.flush()
     assert queued() == []
     assert len(collector.ids()) == 2
 
     one._delivery._queue_backoff = Backoff(now=lambda: time.monotonic() + 10)
-    one._waiting.append(Waiting(make_event(), False))
+    one.inbox.waiting.append(Waiting(make_event(), False))
     one.flush()
     assert len(queued()) == 1
 
@@ -228,15 +228,15 @@ def test_what_both_refuse_stays_and_is_delivered_in_order_later(make_event, coll
     with refusing_queue():
         assert not flush(one)
         assert not flush(one)
-    one._waiting.append(Waiting(make_event(), False))
-    assert len(one._waiting) == 4
+    one.inbox.waiting.append(Waiting(make_event(), False))
+    assert len(one.inbox.waiting) == 4
 
     collector.refuses = False
     assert flush(one)
 
     assert ids(queued())[:3] == ids(events)
     assert len(queued()) == 4
-    assert (collector.taken, list(one._waiting)) == ([], [])
+    assert (collector.taken, list(one.inbox.waiting)) == ([], [])
 
 
 def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender, make_event, collector):
@@ -244,7 +244,7 @@ def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender
     collector.refuses = True
     event = make_event()
     with refusing_queue():
-        sender.submit(event)
+        sender.current.submit(event)
         time.sleep(0.8)
     assert wait_for(lambda: queued() == [event], 3.0)
     assert collector.taken == []
@@ -261,7 +261,7 @@ def test_an_error_nobody_expected_does_not_end_the_thread(monkeypatch, fresh_sen
 
     monkeypatch.setattr(delivery.queue, "send", send)
     event = make_event()
-    sender.submit(event)
+    sender.current.submit(event)
 
     assert wait_for(lambda: queued() == [event], 3.0)
     assert "Sender failed; 1 events wait" in caplog.text
@@ -295,7 +295,8 @@ def test_past_the_bound_the_newest_is_dropped_loudly_and_counted(settings, make_
     for event in events:
         one.submit(event, from_edge=False)
 
-    assert [waiting.event for waiting in one._waiting] == events[:3]
+    one.inbox.take()
+    assert [waiting.event for waiting in one.inbox.waiting] == events[:3]
     assert metrics.total(metrics.dropped) == dropped + 2
     assert metrics.total(metrics.captured) == captured + 5
     assert caplog.records[0].levelno == logging.CRITICAL
@@ -371,7 +372,7 @@ def test_mode_dual_does_not_queue_again_what_the_collector_refused(settings, mak
     flush(one)
 
     assert (len(queued()), len(collector.ids())) == (1, 1)
-    assert not one._waiting
+    assert not one.inbox.waiting
 
 
 def test_mode_dual_collects_once_what_the_queue_refused(settings, make_event, collector):
@@ -469,7 +470,7 @@ def test_a_mode_that_is_changed_is_gone_by_from_the_next_look_on(settings, make_
     for mode in ("legacy", "dual", "queue"):
         modes.change(mode, by="ann")
         event = make_event()
-        one._waiting.append(Waiting(event, False))
+        one.inbox.waiting.append(Waiting(event, False))
         one.flush()
         taken.append((event in queued(), event.idempotent_id in collector.ids()))
     assert taken == [(False, True), (True, True), (True, False)]
@@ -482,7 +483,7 @@ def test_stopping_sends_all_that_waits(settings, fresh_sender, make_event):
     settings.TRAFFIC_LINGER = 5
     events = [make_event() for _ in range(150)]
     for event in events:
-        sender.submit(event)
+        sender.current.submit(event)
     started = time.monotonic()
     sender.flush_at_exit()
 
@@ -516,7 +517,7 @@ def test_a_second_signal_does_not_end_the_flush(settings, fresh_sender, make_eve
     before = signal.signal(signal.SIGALRM, end)
     try:
         with refusing_queue():
-            sender.submit(make_event())
+            sender.current.submit(make_event())
             signal.setitimer(signal.ITIMER_REAL, 0.1)
             sender.flush_at_exit()
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -535,7 +536,7 @@ def test_stopping_what_never_started_is_nothing():
 
 def test_the_thread_is_a_daemon_and_starts_with_the_first_event(fresh_sender, make_event):
     assert fresh_sender._thread is None
-    sender.submit(make_event())
+    sender.current.submit(make_event())
     assert fresh_sender._thread.daemon
     assert [thread.name for thread in threading.enumerate()].count("tallygate-sender") >= 1
 
@@ -545,7 +546,7 @@ def test_many_threads_start_one_sender(fresh_sender, make_event):
 
     def submit(part):
         for event in part:
-            sender.submit(event)
+            sender.current.submit(event)
 
     threads = [threading.Thread(target=submit, args=[events[start::8]]) for start in range(8)]
     for thread in threads:
@@ -575,29 +576,29 @@ def test_a_forked_child_has_a_sender_of_its_own_and_none_of_its_parent_s_events(
 ):
     settings.TRAFFIC_LINGER = 2
     parents, childs, last = make_event(), make_event(), make_event()
-    sender.submit(parents)
+    sender.current.submit(parents)
 
     def work():
-        sender.submit(childs)
+        sender.current.submit(childs)
         sender.flush_at_exit()
 
     assert in_child(work) == 0
     assert queued() == [childs]
-    sender.submit(last)
+    sender.current.submit(last)
     sender.flush_at_exit()
     assert queued() == [childs, parents, last]
 
 
 def test_a_fork_does_not_break_the_parent_s_connection(fresh_sender, make_event, caplog):
-    sender.submit(make_event())
+    sender.current.submit(make_event())
     assert wait_for(lambda: len(queued()) == 1, 2)
 
     def work():
-        sender.submit(make_event())
+        sender.current.submit(make_event())
         sender.flush_at_exit()
 
     assert in_child(work) == 0
-    sender.submit(make_event())
+    sender.current.submit(make_event())
     assert wait_for(lambda: len(queued()) == 3, 2)
     assert "refused" not in caplog.text
 

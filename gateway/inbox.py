@@ -1,0 +1,145 @@
+"""The inbox: what requests wrote down, until the sender takes it in hand as events.
+
+It is the journal (`gateway.journal`); only what could not be written there is kept in memory, up to
+`TRAFFIC_BUFFER_EVENTS`, past which it is dropped, loudly and counted. So a request neither makes an object
+that outlives it nor waits for anybody, and what a process has no room for stays in its journal unread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from gateway import facts, metrics
+from gateway.capture import event_of
+from gateway.conf import conf
+from gateway.delivery import Waiting
+from gateway.events import InvalidEvent, decode, fields_of
+from gateway.facts import Facts
+from gateway.journal import Journal
+from gateway.segments import Segment
+from gateway.timings import ID, timings
+
+logger = logging.getLogger(__name__)
+
+COMPLAINT_SECONDS = 1.0  # a flood of drops is one log line a second
+_EDGE, _OTHER = b"E ", b"- "  # how a line begins, as in the journal
+
+
+class Unreadable(msgspec.Struct, eq=False, gc=False):
+    """A line of which no event can be made: the consumer buries it."""
+
+    payload: bytes
+    segment: Segment | None
+
+
+class Inbox:
+    """What one process' requests wrote down: in the journal, or by `keep`. All else is for the sender."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Waiting] = deque()  # taken in hand, oldest first
+        self.unreadable: list[Unreadable] = []
+        self.journal = Journal()
+        self._lines: deque[bytes] = deque()  # that are in no journal
+        self._complained_at = float("-inf")
+        self._dropped_silently = 0
+
+    def keep(self, encoded: bytes, from_edge: bool) -> None:
+        """Takes over, in memory, what could not be written to the journal: facts or an event, as JSON."""
+        if len(self._lines) + len(self.waiting) < conf.buffer_events:
+            self._lines.append((_EDGE if from_edge else _OTHER) + encoded)
+        else:
+            metrics.captured.inc()
+            self.drop(1, "the process holds TRAFFIC_BUFFER_EVENTS events already")
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there is anything to `take`."""
+        return bool(self._lines) or self.journal.has_new
+
+    def take(self) -> None:
+        """Takes in hand what is new, as far as there is room, and makes its events."""
+        count = 0
+        for segment, lines in self._new_lines(max(1, conf.buffer_events) - len(self.waiting)):
+            count += len(lines)
+            self._make_events(lines, segment)
+        if count:
+            metrics.captured.inc(count)
+
+    def adopt(self) -> None:
+        """Takes in hand what dead processes left, half of the room at most."""
+        for adopted in self.journal.adopt(lambda: len(self.waiting) <= conf.buffer_events // 2):
+            if not adopted.lines:
+                self.journal.settle(())  # it is done with
+                continue
+            count, unreadable = len(self.waiting), len(self.unreadable)
+            self._make_events(adopted.lines, adopted.segment)
+            count, unreadable = len(self.waiting) - count, len(self.unreadable) - unreadable
+            metrics.adopted.inc(count)
+            logger.warning(
+                "Journal: adopted %d events (%d lines unreadable) of %s",
+                count,
+                unreadable,
+                adopted.segment.path.name,
+            )
+
+    def settle(self, segments: Iterable[Segment | None]) -> None:
+        """Of each of these segments (one comes once an event) an event is in the stores."""
+        self.journal.settle([segment for segment in segments if segment is not None])
+
+    def drop(self, count: int, reason: str) -> None:
+        """Says and counts that so many events are lost."""
+        metrics.dropped.inc(count)
+        self._dropped_silently += count
+        if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
+            self._complained_at = time.monotonic()
+            count, self._dropped_silently = self._dropped_silently, 0
+            logger.critical("Dropped %d events: %s", count, reason)
+
+    def stop(self, also: Iterable[Waiting]) -> None:
+        """The process ends, with these still in hand: what the journal does not keep is dropped."""
+        kept = self.journal.stop()
+        if kept:
+            logger.warning("Journal: %d events stay there, no store took them before the process ended", kept)
+        metrics.captured.inc(len(self._lines))
+        in_memory = [one.segment is None for one in [*self.waiting, *also]]
+        in_memory += [one.segment is None for one in self.unreadable]
+        lost = len(self._lines) + sum(in_memory)
+        if lost:
+            self._complained_at = float("-inf")
+            self.drop(lost, "the process ended before a store took them")
+
+    def forget(self) -> None:
+        """In a forked child: what is in the journal is the parent's."""
+        self.journal.forget()
+
+    def _new_lines(self, most: int) -> Iterator[tuple[Segment | None, list[bytes]]]:
+        yield from self.journal.take(most)
+        if self._lines:
+            yield None, [self._lines.popleft() for _ in range(len(self._lines))]
+
+    def _make_events(self, lines: list[bytes], segment: Segment | None) -> None:
+        """Each line's event; what makes none is `unreadable`."""
+        started = time.perf_counter()
+        for line in lines:
+            payload = line[2:]
+            try:
+                what = facts.decode(payload) if facts.are_facts(payload) else decode(payload)
+            except InvalidEvent:
+                # An event of another schema version stays an event, which can be redriven one day.
+                is_event = fields_of(payload) is not None
+                self.unreadable.append(Unreadable(b"[%b]" % payload if is_event else line, segment))
+                continue
+            try:
+                event = event_of(what) if isinstance(what, Facts) else what
+            except Exception:
+                metrics.capture_failed.inc()
+                logger.exception("Journal: a request's facts make no event")
+                self.unreadable.append(Unreadable(b"[%b]" % payload, segment))
+                continue
+            self.waiting.append(Waiting(event, line.startswith(_EDGE), segment))
+        timings.observe(ID, (time.perf_counter() - started) / len(lines))  # their mean stands for all
