@@ -1,0 +1,176 @@
+"""What requests wrote down is taken in hand once, in order, and no more of it than there is room for."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from gateway import metrics, segments
+from gateway.events import encode
+from gateway.inbox import Inbox
+
+
+@pytest.fixture(autouse=True)
+def _own_state(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+
+
+@pytest.fixture
+def inbox():
+    one = Inbox()
+    yield one
+    one.stop([])
+
+
+def write(inbox, *events, from_edge=False):
+    for event in events:
+        encoded = encode(event)
+        if not inbox.journal.append(encoded, from_edge):
+            inbox.keep(encoded, from_edge)
+
+
+def in_hand(inbox):
+    return [waiting.event for waiting in inbox.waiting]
+
+
+def settle_all(inbox):
+    """As once the stores have all that is in hand."""
+    settled = [waiting.segment for waiting in inbox.waiting]
+    inbox.waiting.clear()
+    inbox.settle(settled)
+
+
+def test_what_is_new_is_taken_once_and_in_order_from_all_segments(inbox, make_event, monkeypatch):
+    monkeypatch.setattr(segments, "BYTES", 2000)
+    events = [make_event() for _ in range(20)]
+    write(inbox, *events[:12])
+    inbox.take()
+    inbox.take()
+    write(inbox, *events[12:])
+    inbox.take()
+
+    assert len(segments.paths()) > 3
+    assert in_hand(inbox) == events
+    assert not inbox.has_new
+
+
+def test_no_more_is_taken_than_there_is_room_for_and_the_rest_stays_in_the_journal(
+    inbox, make_event, settings, monkeypatch
+):
+    monkeypatch.setattr(segments, "BYTES", 2000)
+    settings.TRAFFIC_BUFFER_EVENTS = 7
+    events = [make_event() for _ in range(20)]
+    write(inbox, *events)
+
+    seen = []
+    while inbox.has_new:
+        inbox.take()
+        assert len(inbox.waiting) <= 7
+        assert segments.pending() == 20 - len(seen)
+        seen += in_hand(inbox)
+        settle_all(inbox)
+
+    assert seen == events
+    assert segments.pending() == 0
+
+
+def test_an_event_counts_as_captured_when_it_is_taken(inbox, make_event):
+    before = metrics.total(metrics.captured)
+    write(inbox, make_event(), make_event())
+    assert metrics.total(metrics.captured) == before
+
+    inbox.take()
+    inbox.take()
+
+    assert metrics.total(metrics.captured) == before + 2
+
+
+def test_where_it_came_from_is_known_with_and_without_a_journal(inbox, make_event, settings):
+    write(inbox, make_event(), from_edge=True)
+    settings.TRAFFIC_JOURNAL = "off"
+    write(inbox, make_event(), from_edge=True)
+    write(inbox, make_event())
+    inbox.take()
+
+    assert [waiting.from_edge for waiting in inbox.waiting] == [True, True, False]
+    assert [waiting.segment is None for waiting in inbox.waiting] == [False, True, True]
+
+
+def test_what_is_settled_in_part_is_not_taken_again_by_another_process(inbox, make_event, settings):
+    """The file says up to where all is in the stores, while later events of it still wait."""
+    settings.TRAFFIC_BUFFER_EVENTS = 2
+    events = [make_event() for _ in range(5)]
+    write(inbox, *events)
+    inbox.take()
+    settle_all(inbox)
+    inbox.take()
+    inbox.stop([])
+    other = Inbox()
+
+    other.adopt()
+
+    assert in_hand(other) == events[2:]
+    other.stop([])
+
+
+def test_requests_that_write_while_it_is_taken_and_settled_lose_nothing(inbox, make_event, monkeypatch):
+    """Small segments, so that they are begun, used anew and removed all the time."""
+    monkeypatch.setattr(segments, "BYTES", 3000)
+    parts = [[make_event() for _ in range(1500)] for _ in range(4)]
+    threads = [threading.Thread(target=write, args=[inbox, *part]) for part in parts]
+    for thread in threads:
+        thread.start()
+
+    seen = []
+    while any(thread.is_alive() for thread in threads) or inbox.has_new:
+        inbox.take()
+        seen += in_hand(inbox)
+        settle_all(inbox)
+
+    ids = [event.idempotent_id for event in seen]
+    assert sorted(ids) == sorted(event.idempotent_id for part in parts for event in part)
+    for part in parts:  # what one thread wrote comes in its order
+        own = {event.idempotent_id for event in part}
+        assert [one for one in ids if one in own] == [event.idempotent_id for event in part]
+    assert segments.pending() == 0
+    assert len(segments.paths()) <= 2
+
+
+def test_a_segment_of_its_own_that_nobody_took_for_days_makes_room_too(
+    inbox, make_event, settings, monkeypatch, caplog
+):
+    monkeypatch.setattr(segments, "BYTES", 1000)
+    settings.TRAFFIC_BUFFER_EVENTS = 1
+    write(inbox, *(make_event() for _ in range(9)))
+    inbox.take()
+    for path in segments.paths():
+        os.utime(path, (time.time() - 8 * 86_400,) * 2)
+    dropped, files = metrics.total(metrics.dropped), len(segments.paths())
+    pending = segments.pending()
+
+    inbox.adopt()
+
+    lost = pending - segments.pending()
+    assert lost > 0
+    assert metrics.total(metrics.dropped) == dropped + lost
+    assert "TRAFFIC_JOURNAL_DAYS" in caplog.text
+    # Neither what is in hand nor what is still written to.
+    assert len(segments.paths()) == 2 < files
+
+
+def test_what_is_in_memory_only_is_dropped_at_the_end_loudly_and_counted(make_event, settings, caplog):
+    settings.TRAFFIC_JOURNAL = "off"
+    one = Inbox()
+    write(one, make_event())
+    one.take()
+    write(one, make_event())
+    captured, dropped = metrics.total(metrics.captured), metrics.total(metrics.dropped)
+
+    one.stop([])
+
+    assert metrics.total(metrics.captured) == captured + 1  # the first one is counted already
+    assert metrics.total(metrics.dropped) == dropped + 2
+    assert "Dropped 2 events: the process ended" in caplog.text
