@@ -69,5 +69,5 @@ def _text(results: dict[str, dict[str, Any]]) -> str:
 
 
 def _target(name: str, found: dict[str, Any]) -> Target:
-    fields = {field: value for field, value in found.items() if field != "holds"}
+    fields = {field: value for field, value in found.items() if field not in ("holds", "is_certain")}
     return Target(**{**fields, "name": f"{name}: {found['name']}"})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 PLOTS = Path("docs/performance")
+OUTSIDE = 0.05  # how often an interval may miss
 LIBRARIES = ("Django", "django-q2", "psycopg", "gunicorn", "msgspec", "datasketches", "numpy")
 
 
@@ -34,11 +36,20 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
     unit: str = ""
+    interval: tuple[float, float] | None = None  # in which the true value is, of 20 times 19
 
     @property
     def holds(self) -> bool:
-        return (self.at_least is None or self.value >= self.at_least) and (
-            self.at_most is None or self.value <= self.at_most
+        return self._is_kept_by(self.value)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether all of the interval is on the same side of the bound."""
+        return self.interval is None or {self._is_kept_by(end) for end in self.interval} == {self.holds}
+
+    def _is_kept_by(self, value: float) -> bool:
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
         )
 
     @property
@@ -92,9 +103,11 @@ class Report:
         at_least: float | None = None,
         at_most: float | None = None,
         unit: str = "",
+        interval: tuple[float, float] | None = None,
     ) -> None:
         """One more target."""
-        self.targets.append(Target(name, round(value, 4), at_least, at_most, unit))
+        interval = interval and (round(interval[0], 4), round(interval[1], 4))
+        self.targets.append(Target(name, round(value, 4), at_least, at_most, unit, interval))
 
     @property
     def holds(self) -> bool:
@@ -104,7 +117,10 @@ class Report:
         return {
             "benchmark": self.name,
             "holds": self.holds,
-            "targets": [asdict(target) | {"holds": target.holds} for target in self.targets],
+            "targets": [
+                asdict(target) | {"holds": target.holds, "is_certain": target.is_certain}
+                for target in self.targets
+            ],
             "figures": self.figures,
             "settings": self.settings,
             "machine": machine(),
@@ -132,8 +148,27 @@ def table(targets: Sequence[Target]) -> list[str]:
     for target in targets:
         unit = f" {target.unit}" if target.unit else ""
         holds = "holds" if target.holds else "**does not hold**"
-        lines.append(f"| {target.name} | {target.value:,g}{unit} | {target.bound}{unit} | {holds} |")
+        if not target.is_certain:
+            holds += ", not for certain"
+        value = f"{target.value:,g}{unit}"
+        if target.interval:
+            value += f" ({target.interval[0]:,g} to {target.interval[1]:,g})"
+        lines.append(f"| {target.name} | {value} | {target.bound}{unit} | {holds} |")
     return lines
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two of these the median of what they are drawn from lies, of 20 times 19.
+
+    By their order alone (the sign test turned round), so it asks nothing of how they are distributed; of
+    fewer than six they are the least and the greatest.
+    """
+    ordered = sorted(values)
+    outside, below = 0, 0.0
+    while (below := below + math.comb(len(ordered), outside) / 2 ** len(ordered)) <= OUTSIDE / 2:
+        outside += 1
+    least = max(0, outside - 1)
+    return ordered[least], ordered[-1 - least]
 
 
 def _cell(value: Any) -> str:

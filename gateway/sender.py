@@ -134,7 +134,8 @@ class Sender:
         """
         until = time.monotonic() + conf.linger
         while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, STEP_SECONDS)):
-            self.inbox.take()
+            with suppress(Exception):  # the hand-over says so
+                self.inbox.take()
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""

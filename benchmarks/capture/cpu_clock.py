@@ -9,7 +9,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
@@ -60,7 +60,8 @@ def inner(get_response: Handler) -> Handler:
     return middleware
 
 
-def total(folder: Path) -> tuple[float, int]:
-    """Seconds and requests of all threads so far."""
-    records = [_RECORD.unpack(path.read_bytes()) for path in folder.iterdir() if path.stat().st_size]
+def total(folder: Path, pids: Collection[int]) -> tuple[float, int]:
+    """Seconds and requests of all threads of these processes so far."""
+    files = [path for path in folder.iterdir() if int(path.name.partition("-")[0]) in pids]
+    records = [_RECORD.unpack(path.read_bytes()) for path in files if path.stat().st_size]
     return sum(seconds for seconds, _ in records), sum(requests for _, requests in records)

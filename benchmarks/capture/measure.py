@@ -1,9 +1,9 @@
 """What capture costs the requests: their rate and latency in an app with it, against the app without.
 
 Two servers are up, three where one is nearly as fast as Tallygate; one is under load, in turn, in short
-rounds, and all are started anew after some: of the same code, one process can be a tenth faster than the
-next, as its memory happens to lie. A ratio is the median of all rounds. Beside Tallygate, whose events
-really go into PostgreSQL, stands what people use or write instead.
+rounds, and all are started anew after some. On a shared machine the ratio of two rounds is off by a sixth or
+more, so there are many short ones; a ratio is the median of all, and its interval says how sure that is.
+Beside Tallygate, whose events really go into PostgreSQL, stands what people use or write instead.
 `script/bench capture`.
 """
 
@@ -21,8 +21,9 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.capture import cpu_clock
 from benchmarks.capture.servers import GTHREAD, SYNC, Server, Workers, migrate, running
-from benchmarks.report import Bars, Report, parser, progress
+from benchmarks.report import Bars, Report, median_interval, parser, progress
 from gateway import embedded_postgres
 
 OURS = "Tallygate"
@@ -40,10 +41,10 @@ OTHERS = {
 MIGRATED = ("tallygate", "buffered", "one_task", "request", "silk", "drf_tracking")
 RATE, P99 = 0.90, 1.5  # of the bare app's
 QUICK = {
-    "seconds": 1.0,
+    "seconds": 0.5,
     "starts": 2,
-    "pairs": 2,
-    "near_rounds": 2,
+    "pairs": 6,
+    "near_rounds": 3,
     "other_pairs": 1,
     "other_seconds": 0.7,
 }
@@ -69,6 +70,9 @@ class Pairs:
     def ratio(self, of: str) -> float:
         return statistics.median(self.ratios(of))
 
+    def interval(self, of: str) -> tuple[float, float]:
+        return median_interval(self.ratios(of))
+
     def median(self, of: str) -> tuple[float, float]:
         return tuple(statistics.median(seen[of] for seen in side) for side in (self.base, self.thing))  # type: ignore[return-value]
 
@@ -76,7 +80,9 @@ class Pairs:
         """Ratios, and what they are made of, the bare app first."""
         return {
             "rate_ratio": round(self.ratio("rate"), 3),
+            "rate_interval": [round(end, 3) for end in self.interval("rate")],
             "p99_ratio": round(self.ratio("p99_ms"), 2),
+            "p99_interval": [round(end, 2) for end in self.interval("p99_ms")],
             **{
                 of: [round(value, 2) for value in self.median(of)]
                 for of in ("rate", "p50_ms", "p99_ms", "client_us")
@@ -87,12 +93,12 @@ class Pairs:
 
 def main(arguments: list[str]) -> int:
     made = parser("capture", __doc__)
-    made.add_argument("--seconds", type=float, default=2.0, help="length of a round")
-    made.add_argument("--starts", type=int, default=4, help="times that all servers are started anew")
-    made.add_argument("--pairs", type=int, default=4, help="rounds a start, of Tallygate and the bare app")
-    made.add_argument("--near-rounds", type=int, default=3, help="rounds a start, of both and a near one")
+    made.add_argument("--seconds", type=float, default=0.5, help="length of a round")
+    made.add_argument("--starts", type=int, default=6, help="times that all servers are started anew")
+    made.add_argument("--pairs", type=int, default=20, help="rounds a start, of Tallygate and the bare app")
+    made.add_argument("--near-rounds", type=int, default=10, help="rounds a start, of both and a near one")
     made.add_argument("--other-pairs", type=int, default=4, help="rounds of each of the others")
-    made.add_argument("--other-seconds", type=float, default=1.0, help="length of all but Tallygate's own")
+    made.add_argument("--other-seconds", type=float, default=1.0, help="length of a round of theirs")
     made.add_argument("--only-ours", action="store_true", help="nothing but Tallygate")
     options = made.parse_args(arguments)
     if options.quick:
@@ -130,24 +136,32 @@ def _measure(var_dir: Path, options: Namespace) -> Report:
 def _ours(report: Report, workers: Workers, var_dir: Path, options: Namespace) -> float:
     (pairs,) = _restarted(["tallygate"], workers, options.pairs, options.seconds, var_dir, options.starts)
     report.figures[f"{OURS}, {workers.name}"] = pairs.figures()
-    report.add(f"requests a second, {workers.name}, of the bare app's", pairs.ratio("rate"), at_least=RATE)
-    report.add(f"p99, {workers.name}, of the bare app's", pairs.ratio("p99_ms"), at_most=P99)
+    whose = f"{workers.name}, of the bare app's"
+    report.add(
+        f"requests a second, {whose}", pairs.ratio("rate"), at_least=RATE, interval=pairs.interval("rate")
+    )
+    report.add(f"p99, {whose}", pairs.ratio("p99_ms"), at_most=P99, interval=pairs.interval("p99_ms"))
     return pairs.ratio("rate")
 
 
 def _near(report: Report, workers: Workers, var_dir: Path, options: Namespace) -> dict[str, float]:
     """Ahead by this share of the bare app's rate, the median of rounds of all three."""
     ratios: dict[str, float] = {}
-    rounds, seconds = options.near_rounds, options.other_seconds
+    rounds, seconds = options.near_rounds, options.seconds
     for title, name in NEAR.items():
         both = ["tallygate", name]
         ours, theirs = _restarted(both, workers, rounds, seconds, var_dir, options.starts)
         report.figures[f"{title}, {workers.name}"] = theirs.figures()
         report.figures[f"{OURS} beside {title}, {workers.name}"] = ours.figures()
         ratios[f"{title}, {workers.name}"] = theirs.ratio("rate")
-        ahead = zip(ours.ratios("rate"), theirs.ratios("rate"), strict=True)
-        median = statistics.median(our - their for our, their in ahead)
-        report.add(f"ahead of {title}, {workers.name}", median, at_least=0.0)
+        both_ratios = zip(ours.ratios("rate"), theirs.ratios("rate"), strict=True)
+        ahead = [our - their for our, their in both_ratios]
+        report.add(
+            f"ahead of {title}, {workers.name}",
+            statistics.median(ahead),
+            at_least=0.0,
+            interval=median_interval(ahead),
+        )
     return ratios
 
 
@@ -229,21 +243,25 @@ def _doorbells_answered(var_dir: Path) -> Iterator[None]:
 def _cpu(report: Report, var_dir: Path, options: Namespace) -> None:
     """CPU an event: the request thread's by its own clock, around the middleware; the sender's by /proc.
 
-    In a sync worker the sender's thread, with what it starts, is all there is beside the main one.
+    What the clocks take themselves is seen in a server with nothing between them, in turn with ours. In a
+    sync worker the sender's thread, with what it starts, is all there is beside the main one.
     """
-    from benchmarks.capture import cpu_clock
-
-    with running("tallygate_timed", SYNC, var_dir) as server:
-        server.ask(WARM_UP_SECONDS)
-        _empty_queue(var_dir)
-        cpu = var_dir / "cpu"
-        before = cpu_clock.total(cpu)
-        with _doorbells_answered(var_dir):
-            seen = [server.ask(options.seconds) for _ in range(options.starts * options.pairs)]
-        after = cpu_clock.total(cpu)
-    in_request = (after[0] - before[0]) / (after[1] - before[1]) * 1e6
-    in_sender = sum(one["others_us"] * one["requests"] for one in seen) / sum(one["requests"] for one in seen)
-    report.add("CPU an event in the request's thread", in_request, at_most=REQUEST_US, unit="µs")
+    cpu = var_dir / "cpu"
+    with running("timed", SYNC, var_dir) as bare, running("tallygate_timed", SYNC, var_dir) as ours:
+        servers = (bare, ours)
+        for server in servers:
+            server.ask(WARM_UP_SECONDS)
+        before = [cpu_clock.total(cpu, server.pids()) for server in servers]
+        rounds = options.starts * options.pairs
+        (pairs,) = _rounds(bare, [ours], rounds, options.seconds, var_dir)
+        after = [cpu_clock.total(cpu, server.pids()) for server in servers]
+    clocks, with_ours = (
+        (seconds - seconds_before) / (requests - requests_before) * 1e6
+        for (seconds, requests), (seconds_before, requests_before) in zip(after, before, strict=True)
+    )
+    asked = sum(one["requests"] for one in pairs.thing)
+    in_sender = sum(one["others_us"] * one["requests"] for one in pairs.thing) / asked
+    report.add("CPU an event in the request's thread", with_ours - clocks, at_most=REQUEST_US, unit="µs")
     report.add("CPU an event in the sender's thread", in_sender, at_most=SENDER_US, unit="µs")
 
 

@@ -81,14 +81,15 @@ class Server:
     def worker_seconds(self) -> tuple[float, float]:
         """CPU seconds of the workers so far: of their main threads, and of all other ones, dead or alive."""
         main = total = 0.0
-        for pid in self._pids():
+        for pid in self.pids():
             folder = Path("/proc") / str(pid)
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             total += (int(fields[11]) + int(fields[12])) / TICKS
             main += int((folder / "task" / str(pid) / "schedstat").read_text().split()[0]) / 1e9
         return main, total - main
 
-    def _pids(self) -> list[int]:
+    def pids(self) -> list[int]:
+        """Of its workers."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
