@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -14,6 +13,7 @@ from django.core.management import call_command
 from playwright.sync_api import Locator
 
 from gateway import capture, modes
+from gateway.capture import Timing
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent, CollectedHourly
 from stats.consumer import drain
@@ -38,16 +38,14 @@ THE_DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) -
 
 
 class Noon:
-    """What `gateway.capture` uses of `time`, on another day at noon."""
-
-    perf_counter = staticmethod(time.perf_counter)
+    """Makes the timings of requests that come on another day at noon, a second apart."""
 
     def __init__(self, day: datetime) -> None:
         self._ns = int((day + DAY / 2).timestamp()) * 10**9
 
-    def time_ns(self) -> int:
+    def __call__(self) -> Timing:
         self._ns += 10**9
-        return self._ns
+        return Timing(arrival=self._ns)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def two_verifications(
 ) -> None:
     """Of requests that came on `THE_DAY` in mode dual; before the second one the collector lost some."""
     settings.STATS_MODE = "dual"
-    monkeypatch.setattr(capture, "time", Noon(THE_DAY))
+    monkeypatch.setattr(capture, "Timing", Noon(THE_DAY))
     port = urlsplit(live_server.url).port
     assert {get(port, path) for path in [ORDERS, USERS] * 25} == {200}
     assert wait_for(lambda: CollectedEvent.objects.count() == 50)

@@ -213,7 +213,7 @@ def test_answers_are_kept_in_no_cache(secret):
 def test_reading_the_api_is_no_traffic(secret, monkeypatch, settings):
     settings.TRAFFIC_ENABLED = True
     submitted = []
-    monkeypatch.setattr(sender, "submit", lambda event, **more: submitted.append(event))
+    monkeypatch.setattr(sender.current, "submit", lambda event, **more: submitted.append(event))
     ask(secret)
     Client().get("/metrics")
     assert submitted == []
