@@ -50,7 +50,7 @@ class Inbox:
 
     def keep(self, encoded: bytes, from_edge: bool) -> None:
         """Takes over, in memory, what could not be written to the journal: facts or an event, as JSON."""
-        if len(self._lines) + len(self.waiting) < conf.buffer_events:
+        if len(self._lines) + self._in_hand < conf.buffer_events:
             self._lines.append((_EDGE if from_edge else _OTHER) + encoded)
         else:
             metrics.captured.inc()
@@ -64,15 +64,15 @@ class Inbox:
     def take(self) -> None:
         """Takes in hand what is new, as far as there is room, and makes its events."""
         count = 0
-        for segment, lines in self._new_lines(max(1, conf.buffer_events) - len(self.waiting)):
+        for segment, lines in self._new_lines(max(1, conf.buffer_events) - self._in_hand):
             count += len(lines)
             self._make_events(lines, segment)
         if count:
             metrics.captured.inc(count)
 
     def adopt(self) -> None:
-        """Takes in hand what dead processes left, half of the room at most."""
-        for adopted in self.journal.adopt(lambda: len(self.waiting) <= conf.buffer_events // 2):
+        """Takes in hand what dead processes left, a segment at a time, while half of the room is free."""
+        for adopted in self.journal.adopt(lambda: self._in_hand <= conf.buffer_events // 2):
             if not adopted.lines:
                 self.journal.settle(())  # it is done with
                 continue
@@ -116,6 +116,10 @@ class Inbox:
     def forget(self) -> None:
         """In a forked child: what is in the journal is the parent's."""
         self.journal.forget()
+
+    @property
+    def _in_hand(self) -> int:
+        return len(self.waiting) + len(self.unreadable)
 
     def _new_lines(self, most: int) -> Iterator[tuple[Segment | None, list[bytes]]]:
         yield from self.journal.take(most)

@@ -153,7 +153,7 @@ class Sender:
         return progress
 
     def flush(self) -> bool:
-        """One hand-over of all that waits, up to a bound; whether anything left the buffer."""
+        """One hand-over of all that waits, up to a bound; whether anything left, or nothing is left."""
         in_force = modes.in_force()
         self.inbox.take()
         owed, new = _taken(self._owed), _taken(self.inbox.waiting)
@@ -175,7 +175,7 @@ class Sender:
         if any(waiting.queued for waiting in batch):
             timings.write()
         self._bound_owed()
-        return bool(settled) or not batch or any(waiting.queued for waiting in new)
+        return bool(settled) or any(waiting.queued for waiting in new) or not self._has_work
 
     def _send_unreadable(self) -> None:
         """What is no event, to the dead letters; while the queue refuses, it waits."""

@@ -261,6 +261,28 @@ def test_facts_that_make_no_event_wait_while_the_queue_refuses(make_event):
     assert segments.pending() == 0
 
 
+def test_of_facts_that_make_no_event_no_more_are_in_hand_than_there_is_room_for(make_event, settings):
+    """While the queue refuses; the others stay in the journal, and whoever is told to end does."""
+    settings.TRAFFIC_BUFFER_EVENTS = 3
+    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing(), 200, 5)
+    one = Sender()
+    with refusing_queue():
+        for _ in range(10):
+            one.submit(msgspec.structs.replace(facts, arrival=5))
+        assert wait_for(lambda: len(one.inbox.unreadable) == 3, 3)
+        started = time.monotonic()
+        one.stop(5.0)
+    assert time.monotonic() - started < 2
+    assert segments.pending() == 10
+
+    other = idle(Sender())
+    adopt(other)
+    drain()
+
+    assert DeadLetter.objects.count() == 10
+    assert segments.pending() == 0
+
+
 def test_one_file_serves_for_ever_while_the_store_keeps_up(make_event, monkeypatch):
     monkeypatch.setattr(segments, "BYTES", 2000)
     one = idle(Sender())
