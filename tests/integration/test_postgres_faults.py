@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
+from gateway import segments
 from gateway.embedded_postgres.files import Files
 from gateway.models import QueuedBatch
 from stats.consumer import Consumer
@@ -28,12 +31,13 @@ pytestmark = pytest.mark.slow
 FAULT_SECONDS = float(os.environ.get("FAULT_SECONDS", "3.5"))  # longer than a hand-over may take
 RECOVERY_SECONDS = 30.0
 ANSWER_SECONDS = 1.0
+ROOM = 20  # events a web process takes in hand at most
 TABLES = ("gateway_queuedbatch", "stats_event", "stats_pathstatshourly")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(tmp_path_factory.mktemp("faults") / "var") as (one,):
+    with served(tmp_path_factory.mktemp("faults") / "var", TRAFFIC_BUFFER_EVENTS=str(ROOM)) as (one,):
         yield one
 
 
@@ -149,6 +153,27 @@ def test_during_a_fault_requests_are_answered_and_after_it_all_are_counted(
     assert "Batch stored" not in log_during.partition("Queue refused")[2]
 
     assert_all_is_counted(server, name, paths)
+
+
+@contextmanager
+def collector_locked(server: Server) -> Iterator[None]:
+    with closing(sqlite3.connect(server.var_dir / "legacy" / "collector.sqlite3")) as person:
+        person.execute("BEGIN IMMEDIATE")
+        yield
+        person.rollback()
+
+
+def test_what_no_store_takes_and_no_process_has_room_for_is_counted_later_though_a_worker_is_killed(
+    server: Server,
+) -> None:
+    """It is in the journals: of the killed process as well as, unread, of the living one."""
+    with tables_locked(server), collector_locked(server):
+        paths = ask_for(server, "no-room", FAULT_SECONDS)
+        os.kill(server.pids("gunicorn")[-1], signal.SIGKILL)
+        journals = server.var_dir.glob("journal/*.journal")
+        assert sum(len(segments.unsettled(path.read_bytes())) for path in journals) > 4 * ROOM
+
+    assert_all_is_counted(server, "no-room", paths)
 
 
 def test_a_transaction_that_pins_xmin_delays_nothing(server: Server) -> None:
