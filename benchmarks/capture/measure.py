@@ -43,10 +43,10 @@ RATE, P99 = 0.90, 1.5  # of the bare app's
 QUICK = {
     "seconds": 0.5,
     "starts": 2,
-    "pairs": 6,
-    "near_rounds": 3,
+    "pairs": 5,
+    "near_rounds": 2,
     "other_pairs": 1,
-    "other_seconds": 0.7,
+    "other_seconds": 0.5,
 }
 WARM_UP_SECONDS = 0.5
 POLL_SECONDS = 0.2  # as the cluster that ships
