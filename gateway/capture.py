@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from time import perf_counter
+from time import perf_counter, time_ns
 
 import msgspec
 from django.http import HttpRequest
@@ -32,8 +31,8 @@ from gateway.routes import route_of
 class Timing(msgspec.Struct, frozen=True, gc=False):
     """When a request arrived: by the wall clock for its id, by the monotonic one for its duration."""
 
-    arrival: int = msgspec.field(default_factory=time.time_ns)  # ns since the epoch
-    started: float = msgspec.field(default_factory=time.perf_counter)  # s, monotonic
+    arrival: int = msgspec.field(default_factory=time_ns)  # ns since the epoch
+    started: float = msgspec.field(default_factory=perf_counter)  # s, monotonic
 
 
 def take_down(request: HttpRequest, timing: Timing, status: int, response_bytes: int) -> tuple[Facts, bool]:

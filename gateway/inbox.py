@@ -21,13 +21,12 @@ from gateway.delivery import Waiting
 from gateway.events import InvalidEvent, decode, fields_of
 from gateway.facts import Facts
 from gateway.journal import Journal
-from gateway.segments import Segment
+from gateway.segments import EDGE, OTHER, Segment
 from gateway.timings import ID, timings
 
 logger = logging.getLogger(__name__)
 
 COMPLAINT_SECONDS = 1.0  # a flood of drops is one log line a second
-_EDGE, _OTHER = b"E ", b"- "  # how a line begins, as in the journal
 
 
 class Unreadable(msgspec.Struct, eq=False, gc=False):
@@ -51,7 +50,7 @@ class Inbox:
     def keep(self, encoded: bytes, from_edge: bool) -> None:
         """Takes over, in memory, what could not be written to the journal: facts or an event, as JSON."""
         if len(self._lines) + self._in_hand < conf.buffer_events:
-            self._lines.append((_EDGE if from_edge else _OTHER) + encoded)
+            self._lines.append((EDGE if from_edge else OTHER) + encoded)
         else:
             metrics.captured.inc()
             self.drop(1, "the process holds TRAFFIC_BUFFER_EVENTS events already")
@@ -145,5 +144,5 @@ class Inbox:
                 logger.exception("Journal: a request's facts make no event")
                 self.unreadable.append(Unreadable(b"[%b]" % payload, segment))
                 continue
-            self.waiting.append(Waiting(event, line.startswith(_EDGE), segment))
+            self.waiting.append(Waiting(event, line.startswith(EDGE), segment))
         timings.observe(ID, (time.perf_counter() - started) / len(lines))  # their mean stands for all

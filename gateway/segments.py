@@ -39,7 +39,8 @@ _HEADER = re.compile(rb"S ([0-9a-f]{8})\n")
 _FIRST = 11  # offset of the first event
 _OFFSET = slice(2, 10)  # where the header has its offset: 8 bytes, which are stored at once
 _AROUND = 3  # bytes of a line that are not its event's
-_KINDS = {True: ord("E"), False: ord("-")}
+EDGE, OTHER = b"E ", b"- "  # how a line begins
+_KINDS = {True: EDGE[0], False: OTHER[0]}
 
 
 @dataclass(slots=True, eq=False)

@@ -73,7 +73,7 @@ class Sender:
 
     @property
     def _has_work(self) -> bool:
-        return bool(self.inbox.waiting or self._owed) or self.inbox.has_new
+        return bool(self.inbox.waiting or self._owed or self.inbox.unreadable) or self.inbox.has_new
 
     def start(self) -> None:
         """Starts the thread, which adopts journals even if this process captures nothing."""
@@ -171,18 +171,20 @@ class Sender:
             [waiting for waiting in batch if waiting.is_settled(in_force)] if kept or self._owed else batch
         )
         self.inbox.settle([waiting.segment for waiting in settled])
-        self._send_unreadable()
+        is_sent = self._send_unreadable()
         if any(waiting.queued for waiting in batch):
             timings.write()
         self._bound_owed()
-        return bool(settled) or any(waiting.queued for waiting in new) or not self._has_work
+        return bool(settled) or is_sent or any(waiting.queued for waiting in new) or not self._has_work
 
-    def _send_unreadable(self) -> None:
-        """What is no event, to the dead letters; while the queue refuses, it waits."""
+    def _send_unreadable(self) -> bool:
+        """What is no event, to the dead letters; while the queue refuses, it waits. Whether any left."""
         unreadable = self.inbox.unreadable
-        if unreadable and self._delivery.send_unreadable([one.payload for one in unreadable]):
-            self.inbox.unreadable = []
-            self.inbox.settle(one.segment for one in unreadable)
+        if not unreadable or not self._delivery.send_unreadable([one.payload for one in unreadable]):
+            return False
+        self.inbox.unreadable = []
+        self.inbox.settle(one.segment for one in unreadable)
+        return True
 
     def _bound_owed(self) -> None:
         count = len(self._owed) - conf.buffer_events

@@ -250,6 +250,18 @@ def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender
     assert collector.taken == []
 
 
+def test_facts_that_make_no_event_are_tried_again_by_themselves(monkeypatch, fresh_sender):
+    """Without a journal, too, and though no further request comes."""
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
+    facts, _ = take_down(RequestFactory().get("/"), Timing(arrival=5_000_000), 200, 5)
+    with refusing_queue():
+        fresh_sender.submit(facts)
+        assert wait_for(lambda: fresh_sender.inbox.unreadable, 2)
+        time.sleep(0.8)
+    assert wait_for(lambda: QueuedBatch.objects.count() == 1, 3.0)
+    assert fresh_sender.inbox.unreadable == []
+
+
 def test_an_error_nobody_expected_does_not_end_the_thread(monkeypatch, fresh_sender, make_event, caplog):
     monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
     working, failing = delivery.queue.send, iter([ValueError("surprise"), ValueError("again")])
