@@ -15,9 +15,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from gateway import embedded_postgres
 from gateway.archive_url import archive_storage
 from gateway.conf import DEFAULT_EXCLUDE, q_cluster
+from gateway.database_urls import legacy_database, queue_database
 from gateway.kept_keys import kept_key
 from gateway.secret_key import weakness
 
@@ -32,51 +32,12 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics"))
 Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
-EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
-
-
-def _database(name: str, default: str) -> dict[str, object]:
-    try:
-        database = env.db_url(name, default=default)
-    except (ValueError, environ.ImproperlyConfigured):
-        database = {}  # the parser's own words may quote a part of the password
-    if not database.get("ENGINE"):
-        raise ImproperlyConfigured(
-            f"{name}: not a database URL (expected scheme://user:password@host:port/name,"
-            " special characters of the password percent-encoded)"
-        )
-    return dict(database)
-
-
-def _queue_database() -> dict[str, object]:
-    if EMBEDDED_POSTGRES:
-        database: dict[str, object] = dict(embedded_postgres.connection_settings(VAR_DIR))
-    else:
-        database = _database("DATABASE_URL", "")
-        if "postgresql" not in str(database["ENGINE"]):
-            raise ImproperlyConfigured("DATABASE_URL: must name a PostgreSQL database (postgres://…)")
-    options = {"connect_timeout": 2, "application_name": "tallygate", **dict(database.get("OPTIONS") or {})}  # type: ignore[call-overload]
-    return {**database, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
-
-
-def _legacy_database() -> dict[str, object]:
-    """The collector's own store; a SQLite file gets what several writing processes need."""
-    folder = VAR_DIR / "legacy"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    database = _database("LEGACY_DATABASE_URL", f"sqlite:///{quote(str(folder / 'collector.sqlite3'))}")
-    if "sqlite" in str(database["ENGINE"]):
-        database["OPTIONS"] = {
-            # IMMEDIATE: a transaction that reads and then writes can't be refused half-way.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 2,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-        # A database in memory belongs to one connection; the collector is written by many threads.
-        database["TEST"] = {"NAME": str(folder / "test.sqlite3")}
-    else:
-        database["OPTIONS"] = {"connect_timeout": 2, **dict(database.get("OPTIONS") or {})}  # type: ignore[call-overload]
-    return database
+# Lower case: no setting, which a debug page would show with its password.
+_database_url = env.str("DATABASE_URL", default="")
+EMBEDDED_POSTGRES = not _database_url
+_legacy_dir = VAR_DIR / "legacy"
+_legacy_dir.mkdir(parents=True, exist_ok=True)
+_legacy_dir.chmod(0o700)
 
 
 def _secret_key() -> str:
@@ -158,7 +119,13 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": _queue_database(), "legacy": _legacy_database()}
+DATABASES = {
+    "default": queue_database(_database_url, VAR_DIR),
+    "legacy": legacy_database(
+        env.str("LEGACY_DATABASE_URL", default=f"sqlite:///{quote(str(_legacy_dir / 'collector.sqlite3'))}"),
+        _legacy_dir,
+    ),
+}
 DATABASE_ROUTERS = ["legacy_collector.router.LegacyRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
