@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import uuid
-from time import perf_counter, time_ns
+from time import perf_counter
 
-import msgspec
 from django.http import HttpRequest
 
 from gateway import metrics
-from gateway.client import country_of, origin_of, parse_request_start, request_id_of
-from gateway.events import (
-    MAX_BYTES,
-    MAX_HOST,
-    MAX_METHOD,
-    MAX_PATH,
-    MAX_REQUEST_ID,
-    MAX_RESPONSE_TIME,
-    MAX_STATUS,
-    MAX_USER_AGENT,
-    MIN_STATUS,
-    TrafficEvent,
-    storable,
-)
+from gateway.client import country_of, origins, parse_request_start, request_id_of
+from gateway.events import MAX_BYTES, MAX_RESPONSE_TIME, MAX_STATUS, MIN_STATUS, TrafficEvent
 from gateway.facts import Facts
 from gateway.idempotency import generate_idempotent_id
 from gateway.routes import route_of
 
 
-class Timing(msgspec.Struct, frozen=True, gc=False):
-    """When a request arrived: by the wall clock for its id, by the monotonic one for its duration."""
+def take_down(request: HttpRequest, arrival: int, started: float, status: int, response_bytes: int) -> Facts:
+    """What there is to know of a request.
 
-    arrival: int = msgspec.field(default_factory=time_ns)  # ns since the epoch
-    started: float = msgspec.field(default_factory=perf_counter)  # s, monotonic
-
-
-def take_down(request: HttpRequest, timing: Timing, status: int, response_bytes: int) -> tuple[Facts, bool]:
-    """What there is to know of a request, and whether its id came from the edge (so that a repeat can be
-    known).
+    It arrived at `arrival` (ns since the epoch), which was `started` by the monotonic clock (s).
     """
-    duration = perf_counter() - timing.started
+    duration = perf_counter() - started
     meta = request.META
     get = meta.get
-    origin = origin_of(meta)
+    # In the order of `Origins.NAMES`.
+    origin = origins[
+        get("REMOTE_ADDR"),
+        get("HTTP_CF_CONNECTING_IP"),
+        get("HTTP_X_REAL_IP"),
+        get("HTTP_X_FORWARDED_FOR"),
+    ]
     request_id = request_start = country = ""
     from_edge = False
     if origin.is_trusted:
@@ -51,8 +38,8 @@ def take_down(request: HttpRequest, timing: Timing, status: int, response_bytes:
         country = get("HTTP_CF_IPCOUNTRY") or ""
     user_agent = get("HTTP_USER_AGENT") or ""
     match = request.resolver_match
-    facts = Facts(
-        timing.arrival // 1_000_000,
+    return Facts(
+        arrival // 1_000_000,
         int(duration * 1_000_000),
         int(status),  # a view may set any number after the fact; the request is counted all the same
         response_bytes if response_bytes < MAX_BYTES else MAX_BYTES,
@@ -65,12 +52,15 @@ def take_down(request: HttpRequest, timing: Timing, status: int, response_bytes:
         user_agent if user_agent.isascii() else utf8_header(user_agent),
         request_start,
         country,
+        from_edge,
     )
-    return facts, from_edge
 
 
 def event_of(facts: Facts) -> TrafficEvent:
-    """The event that these facts make, the same however often. Counts a time of request it can't use."""
+    """The event that these facts, once bounded, make, the same however often.
+
+    Counts a time of request that it can't use.
+    """
     timestamp = facts.arrival
     if facts.request_start:
         started = parse_request_start(facts.request_start, facts.arrival)
@@ -78,20 +68,19 @@ def event_of(facts: Facts) -> TrafficEvent:
             metrics.start_ignored.inc()
         else:
             timestamp = started
-    path = storable(facts.path, MAX_PATH)
-    request_id = storable(facts.request_id, MAX_REQUEST_ID)
+    path, status, milliseconds = facts.path, facts.status, facts.duration / 1000
     return TrafficEvent(
-        idempotent_id=generate_idempotent_id(timestamp, facts.client_ip_hash, path, request_id),
+        idempotent_id=generate_idempotent_id(timestamp, facts.client_ip_hash, path, facts.request_id),
         timestamp=timestamp,
         path=path,
-        route=route_of(path, facts.pattern, facts.status),
-        method=storable(facts.method, MAX_METHOD),
-        status=min(max(facts.status, MIN_STATUS), MAX_STATUS),
-        response_time=min(facts.duration / 1000, MAX_RESPONSE_TIME),
+        route=route_of(path, facts.pattern, status),
+        method=facts.method,
+        status=status if MIN_STATUS <= status <= MAX_STATUS else min(max(status, MIN_STATUS), MAX_STATUS),
+        response_time=milliseconds if milliseconds <= MAX_RESPONSE_TIME else MAX_RESPONSE_TIME,
         client_ip_hash=facts.client_ip_hash,
-        request_id=request_id,
-        host=storable(facts.host, MAX_HOST),
-        user_agent=storable(facts.user_agent, MAX_USER_AGENT),
+        request_id=facts.request_id,
+        host=facts.host,
+        user_agent=facts.user_agent,
         response_bytes=facts.response_bytes,
         country=country_of(facts.country) if facts.country else "",
     )

@@ -25,6 +25,7 @@ MAX_ORIGINS = 4096
 IPV6, NETWORK_BITS = 6, 64
 START_TOLERANCE_MS = 60_000  # X-Request-Start counts within this of the arrival
 MICROSECONDS = 6  # digits of a fraction that can matter
+SECONDS_DIGITS, MILLISECONDS_DIGITS = 10, 13  # of the time since the epoch
 DIVISORS = (10**3, 10**6, 10**9)  # of millionths of a second, a millisecond, a microsecond: milliseconds
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -37,43 +38,36 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     is_trusted: bool  # the peer, so that its other headers are believed, too
 
 
-# What was found out of the latest addresses: in memory only, and bounded. A plain dictionary, since a request
-# pays for every look.
-_origins: dict[tuple[Any, ...], Origin] = {}
+class Origins(dict[tuple[Any, Any, Any, Any], Origin]):
+    """The origin of a request by what its `META` has under `NAMES`: in memory only, and bounded.
+
+    A dictionary, since a request pays for every call.
+    """
+
+    NAMES = ("REMOTE_ADDR", "HTTP_CF_CONNECTING_IP", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR")
+
+    def __missing__(self, said: tuple[Any, Any, Any, Any]) -> Origin:
+        peer, connecting, real, forwarded = [str(value or "") for value in said]
+        address, is_believed = _address_of(peer, connecting, real, forwarded)
+        origin = Origin(hash_ip(address or UNKNOWN), is_believed)
+        if len(peer) + len(connecting) + len(real) + len(forwarded) <= MAX_REMEMBERED:
+            if len(self) >= MAX_ORIGINS:
+                self.clear()
+            self[said] = origin
+        return origin
 
 
-def origin_of(meta: Mapping[str, Any]) -> Origin:
-    """The origin of the request with this `META`."""
-    get = meta.get
-    said = (
-        get("REMOTE_ADDR"),
-        get("HTTP_CF_CONNECTING_IP"),
-        get("HTTP_X_REAL_IP"),
-        get("HTTP_X_FORWARDED_FOR"),
-    )
-    return _origins.get(said) or _looked_up(said)
+origins = Origins()
 
 
 def network_hash_of(meta: Mapping[str, Any]) -> str:
     """As the origin's, but one for all of an IPv6 network (/64): who has one has all of its addresses."""
     get = meta.get
-    said = ("REMOTE_ADDR", "HTTP_CF_CONNECTING_IP", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR")
-    address, _ = _address_of(*(str(get(name) or "") for name in said))
+    address, _ = _address_of(*(str(get(name) or "") for name in Origins.NAMES))
     found = _ip(address) if address else None
     if found is not None and found.version == IPV6:
         return hash_ip(str(ipaddress.ip_network((found, NETWORK_BITS), strict=False)))
     return hash_ip(address or UNKNOWN)
-
-
-def _looked_up(said: tuple[Any, ...]) -> Origin:
-    peer, connecting, real, forwarded = [str(value or "") for value in said]
-    address, is_believed = _address_of(peer, connecting, real, forwarded)
-    origin = Origin(hash_ip(address or UNKNOWN), is_believed)
-    if len(peer) + len(connecting) + len(real) + len(forwarded) <= MAX_REMEMBERED:
-        if len(_origins) >= MAX_ORIGINS:
-            _origins.clear()
-        _origins[said] = origin
-    return origin
 
 
 def _address_of(peer: str, connecting: str, real: str, forwarded: str) -> tuple[str | None, bool]:
@@ -85,7 +79,7 @@ def _address_of(peer: str, connecting: str, real: str, forwarded: str) -> tuple[
 
 
 def _forget(**_: Any) -> None:
-    _origins.clear()
+    origins.clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="gateway.client")
@@ -173,8 +167,14 @@ def parse_request_start(value: str, arrival: int) -> int | None:
     lies within a minute of `arrival`.
     """
     text = str(value).strip().removeprefix("t=")
-    if len(text) > 32 or not text.replace(".", "", 1).isdigit() or not text.isascii():
+    digits = text.replace(".", "", 1)
+    if len(text) > 32 or not digits.isdigit() or not text.isascii():
         return None
+    if len(digits) == MILLISECONDS_DIGITS and text[SECONDS_DIGITS] == ".":
+        # As nginx writes it ($msec), which takes half the time if it is seen.
+        started = int(digits)
+        if abs(started - arrival) <= START_TOLERANCE_MS:
+            return started
     # Whole numbers: with a binary fraction, some milliseconds come out one too early.
     whole, _, fraction = text.partition(".")
     millionths = int(whole + fraction[:MICROSECONDS].ljust(MICROSECONDS, "0"))

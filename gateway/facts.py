@@ -8,7 +8,10 @@ client's address is not: its hash stands for it.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from gateway.events import (
     MAX_HOST,
@@ -26,54 +29,78 @@ USUAL_BYTES = 2_000  # what is longer, encoded, is looked at field by field
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One request, as it came. A later version may only add fields, at the end, with defaults."""
+    """One request, as it came. A later version may only add fields, at the end, with defaults.
+
+    The bounds are kept by `bounded` and `decode`; a request has no time for them.
+    """
 
     arrival: int  # ms since the epoch
     duration: int  # us until it was answered
     status: int
     response_bytes: int
-    method: str
-    path: str
-    pattern: str | None  # of the URL that matched
+    method: Annotated[str, Meta(max_length=MAX_METHOD)]
+    path: Annotated[str, Meta(max_length=MAX_PATH)]
+    pattern: Annotated[str, Meta(max_length=MAX_PATH)] | None  # of the URL that matched
     client_ip_hash: str
-    request_id: str
-    host: str
-    user_agent: str
-    request_start: str  # this and the next as a trusted proxy said it, empty if none did
-    country: str
+    request_id: Annotated[str, Meta(max_length=MAX_REQUEST_ID)]
+    host: Annotated[str, Meta(max_length=MAX_HOST)]
+    user_agent: Annotated[str, Meta(max_length=MAX_USER_AGENT)]
+    # This and the next as a trusted proxy said it, empty if none did.
+    request_start: Annotated[str, Meta(max_length=MAX_SAID)]
+    country: Annotated[str, Meta(max_length=MAX_SAID)]
+    from_edge: bool = False  # its id came from the edge: the same one again is a repeat
 
     def bounded(self) -> Facts:
         """With each text as PostgreSQL and JSON can hold it, none longer than its event's."""
-        return msgspec.structs.replace(
-            self,
-            method=storable(self.method, MAX_METHOD),
-            path=storable(self.path, MAX_PATH),
-            pattern=self.pattern and storable(self.pattern, MAX_PATH),
-            request_id=storable(self.request_id, MAX_REQUEST_ID),
-            host=storable(self.host, MAX_HOST),
-            user_agent=storable(self.user_agent, MAX_USER_AGENT),
-            request_start=storable(self.request_start, MAX_SAID),
-            country=storable(self.country, MAX_SAID),
+        return Facts(
+            self.arrival,
+            self.duration,
+            self.status,
+            self.response_bytes,
+            storable(self.method, MAX_METHOD),
+            storable(self.path, MAX_PATH),
+            self.pattern and storable(self.pattern, MAX_PATH),
+            self.client_ip_hash,
+            storable(self.request_id, MAX_REQUEST_ID),
+            storable(self.host, MAX_HOST),
+            storable(self.user_agent, MAX_USER_AGENT),
+            storable(self.request_start, MAX_SAID),
+            storable(self.country, MAX_SAID),
+            self.from_edge,
         )
+
+
+class _Unbounded(Facts, frozen=True, array_like=True, gc=False):
+    """The same, to be read however long its texts are."""
+
+    method: str
+    path: str
+    pattern: str | None
+    request_id: str
+    host: str
+    user_agent: str
+    request_start: str
+    country: str
 
 
 Countable = Facts | TrafficEvent
 
-_encode = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(Facts)
+encode = msgspec.json.Encoder().encode  # of what is usual; `write_down` takes anything
+_decode = msgspec.json.Decoder(Facts).decode
+_decode_unbounded = msgspec.json.Decoder(_Unbounded).decode
 
 
 def write_down(what: Countable) -> bytes:
     """It as JSON; facts as an array, which is what `decode` reads."""
     try:
-        encoded = _encode(what)
+        encoded = encode(what)
     except UnicodeEncodeError:  # a lone surrogate; an event has none
         pass
     else:
         if len(encoded) <= USUAL_BYTES or isinstance(what, TrafficEvent):
             return encoded
     assert isinstance(what, Facts)
-    return _encode(what.bounded())
+    return encode(what.bounded())
 
 
 def are_facts(payload: bytes) -> bool:
@@ -82,8 +109,19 @@ def are_facts(payload: bytes) -> bool:
 
 
 def decode(payload: bytes) -> Facts:
-    """The facts in `payload`. Raises InvalidEvent."""
+    """The facts in `payload`, bounded. Raises InvalidEvent."""
     try:
-        return _decoder.decode(payload)
+        if b"\\" not in payload and payload.isascii():  # so no text holds what can't be stored
+            return _decode(payload)
+    except msgspec.ValidationError:  # a text may be too long
+        pass
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _no_facts(error) from None
+    try:
+        return _decode_unbounded(payload).bounded()
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidEvent(f"no facts of a request: {error}") from None
+        raise _no_facts(error) from None
+
+
+def _no_facts(error: Exception) -> InvalidEvent:
+    return InvalidEvent(f"no facts of a request: {error}")

@@ -18,10 +18,9 @@ from gateway import facts, metrics
 from gateway.capture import event_of
 from gateway.conf import conf
 from gateway.delivery import Waiting
-from gateway.events import InvalidEvent, decode, fields_of
-from gateway.facts import Facts
+from gateway.events import InvalidEvent, TrafficEvent, decode, fields_of
 from gateway.journal import Journal
-from gateway.segments import EDGE, OTHER, Segment
+from gateway.segments import LINE_END, Segment
 from gateway.timings import ID, timings
 
 logger = logging.getLogger(__name__)
@@ -47,10 +46,10 @@ class Inbox:
         self._complained_at = float("-inf")
         self._dropped_silently = 0
 
-    def keep(self, encoded: bytes, from_edge: bool) -> None:
-        """Takes over, in memory, what could not be written to the journal: facts or an event, as JSON."""
+    def keep(self, line: bytes) -> None:
+        """Takes over, in memory, what could not be written to the journal."""
         if len(self._lines) + self._in_hand < conf.buffer_events:
-            self._lines.append((EDGE if from_edge else OTHER) + encoded)
+            self._lines.append(line.removesuffix(LINE_END))
         else:
             metrics.captured.inc()
             self.drop(1, "the process holds TRAFFIC_BUFFER_EVENTS events already")
@@ -129,20 +128,35 @@ class Inbox:
         """Each line's event; what makes none is `unreadable`."""
         started = time.perf_counter()
         for line in lines:
-            payload = line[2:]
             try:
-                what = facts.decode(payload) if facts.are_facts(payload) else decode(payload)
+                if facts.are_facts(line):
+                    what = facts.decode(line)
+                    event, from_edge = event_of(what), what.from_edge
+                else:
+                    event, from_edge = _read(line)
             except InvalidEvent:
                 # An event of another schema version stays an event, which can be redriven one day.
+                payload = _payload_of(line)
                 is_event = fields_of(payload) is not None
                 self.unreadable.append(Unreadable(b"[%b]" % payload if is_event else line, segment))
-                continue
-            try:
-                event = event_of(what) if isinstance(what, Facts) else what
             except Exception:
                 metrics.capture_failed.inc()
                 logger.exception("Journal: a request's facts make no event")
-                self.unreadable.append(Unreadable(b"[%b]" % payload, segment))
-                continue
-            self.waiting.append(Waiting(event, line.startswith(EDGE), segment))
+                self.unreadable.append(Unreadable(b"[%b]" % _payload_of(line), segment))
+            else:
+                self.waiting.append(Waiting(event, from_edge, segment))
         timings.observe(ID, (time.perf_counter() - started) / len(lines))  # their mean stands for all
+
+
+def _read(line: bytes) -> tuple[TrafficEvent, bool]:
+    """The event of a line that does not begin as facts do, and whether its id came from the edge.
+
+    An older version wrote two characters first, `E ` before what came from the edge. Raises InvalidEvent.
+    """
+    payload = _payload_of(line)
+    event = event_of(facts.decode(payload)) if facts.are_facts(payload) else decode(payload)
+    return event, line.startswith(b"E ")
+
+
+def _payload_of(line: bytes) -> bytes:
+    return line[2:] if line[1:2] == b" " else line

@@ -29,26 +29,37 @@ RETRY_SECONDS = 0.5  # a full disk is not asked by every request
 
 
 class Journal:
-    """This process's segments. Requests append; the sender takes what is new, and settles it."""
+    """This process's segments. Requests write; the sender takes what is new, and settles it.
+
+    `write` is for a request: it puts one line, with its end, where it belongs, without a lock, and raises
+    ValueError where that takes more than to copy it. Then `append` is to be asked, which does all.
+    """
+
+    write: Callable[[bytes], object]
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # of this process only
-        self._active: Segment | None = None
+        self._activate(None)
         self._held: dict[Segment, None] = {}  # oldest first
         self._bytes = 0  # of all processes' segments, as last looked up, and those begun since
         self._begin_at = float("-inf")
         self._complained_at = float("-inf")
 
-    def append(self, encoded: bytes, from_edge: bool) -> bool:
-        """Writes one event; whether it could be written. Never raises."""
+    def _activate(self, segment: Segment | None) -> None:
+        self._active = segment
+        memory = segment.memory if segment is not None and conf.journal == "os" else None
+        self.write = _refuse if memory is None else memory.write
+
+    def append(self, line: bytes) -> bool:
+        """Writes one event, with its line end; whether it could be written. Never raises."""
         if conf.journal == "off":
             return False
         try:
             with self._lock:
                 segment = self._active
-                if segment is None or not segment.append(encoded, from_edge):
-                    segment = self._begin_segment(len(encoded))
-                    segment.append(encoded, from_edge)
+                if segment is None or not segment.append(line):
+                    segment = self._begin_segment(len(line))
+                    segment.append(line)
                 if conf.journal == "fsync":
                     os.fdatasync(segment.descriptor)
                 return True
@@ -69,7 +80,7 @@ class Journal:
                 most -= len(lines)
                 yield segment, lines
 
-    def _begin_segment(self, event_bytes: int) -> Segment:
+    def _begin_segment(self, line_bytes: int) -> Segment:
         """Raises OSError, also at the bound: the full one stays active then, until it is settled."""
         now = time.monotonic()
         if now < self._begin_at:
@@ -77,13 +88,16 @@ class Journal:
         if self._bytes + segments.BYTES > conf.journal_bytes:
             raise OSError(f"{self._bytes} bytes of segments are there (TRAFFIC_JOURNAL_BYTES)")
         self._begin_at = now + RETRY_SECONDS
-        segment = segments.begin(event_bytes, synced=conf.journal == "fsync")
+        segment = segments.begin(line_bytes, synced=conf.journal == "fsync")
         self._begin_at = now
         self._bytes += segment.size
         self._held[segment] = None
-        finished, self._active = self._active, segment
-        if finished is not None and finished.is_empty:
-            self._close(finished)
+        finished = self._active
+        self._activate(segment)
+        if finished is not None:
+            finished.seal()
+            if finished.is_empty:
+                self._close(finished)
         return segment
 
     def settle(self, settled: Iterable[Segment]) -> None:
@@ -98,10 +112,10 @@ class Journal:
                     segment.settle()
 
     def _close(self, segment: Segment) -> None:
-        """Lets go of a segment, and removes it if it is empty."""
+        """Lets go of a sealed segment, and removes it if it is empty."""
         del self._held[segment]
         if segment is self._active:
-            self._active = None
+            self._activate(None)
         if not segment.is_empty:
             segment.release()
             return
@@ -155,6 +169,7 @@ class Journal:
         with self._lock:
             left = 0
             for segment in list(self._held):
+                segment.seal()
                 left += segment.outstanding + segment.untaken
                 self._close(segment)
             return left
@@ -169,3 +184,7 @@ class Journal:
         if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
             self._complained_at = time.monotonic()
             logger.critical("Journal: an event could not be written and is in memory only: %s", why)
+
+
+def _refuse(line: bytes) -> object:
+    raise ValueError("to be appended")

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import perf_counter, time_ns
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -48,49 +49,49 @@ class TrafficMiddleware:
             return self.get_response(request)
         if self.is_async:
             return self._call_async(request)
-        timing = capture.Timing()
+        arrival, started = time_ns(), perf_counter()
         try:
             response = self.get_response(request)
         except BaseException:
-            record(request, timing, SERVER_ERROR, 0)
+            record(request, arrival, started, SERVER_ERROR, 0)
             raise
-        return observe(request, timing, response)
+        observe(request, arrival, started, response)
+        return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        timing = capture.Timing()
+        arrival, started = time_ns(), perf_counter()
         try:
             response = await self.get_response(request)
         except asyncio.CancelledError:
-            record(request, timing, CLIENT_CLOSED_REQUEST, 0)
+            record(request, arrival, started, CLIENT_CLOSED_REQUEST, 0)
             raise
         except BaseException:
-            record(request, timing, SERVER_ERROR, 0)
+            record(request, arrival, started, SERVER_ERROR, 0)
             raise
-        return observe(request, timing, response)
+        observe(request, arrival, started, response)
+        return response
 
 
-def observe(request: HttpRequest, timing: capture.Timing, response: HttpResponseBase) -> HttpResponseBase:
-    """Records the response now, or, if it streams, at its close."""
+def observe(request: HttpRequest, arrival: int, started: float, response: HttpResponseBase) -> None:
+    """Records the response now, or, if it streams, at its close. Never raises."""
     try:
         if response.streaming:
-            done = partial(record, request, timing, response.status_code)
+            done = partial(record, request, arrival, started, response.status_code)
             streams.on_close(response, done, sendfile="wsgi.file_wrapper" in request.META)
-            return response
+            return
         size = len(response.content)  # type: ignore[attr-defined]
     except Exception:
         logger.exception("Response could not be measured; it is counted with 0 bytes")
         size = 0
-    record(request, timing, response.status_code, size)
-    return response
+    record(request, arrival, started, response.status_code, size)
 
 
-def record(request: HttpRequest, timing: capture.Timing, status: int, response_bytes: int) -> None:
+def record(request: HttpRequest, arrival: int, started: float, status: int, response_bytes: int) -> None:
     """Hands what there is to know of the request to the sender. Never raises."""
     try:
         if request.method == "HEAD":
             response_bytes = 0  # what a server sends of it
-        facts, from_edge = capture.take_down(request, timing, status, response_bytes)
-        sender.current.submit(facts, from_edge=from_edge)
+        sender.current.submit(capture.take_down(request, arrival, started, status, response_bytes))
     except Exception:
         metrics.capture_failed.inc()
         logger.exception("Request could not be counted")

@@ -36,23 +36,20 @@ def route_of(path: str, pattern: str | None, status: int = 200) -> str:
     What was answered with 404 and matched no pattern of its own is one route: the path is the client's
     invention.
     """
-    if pattern and not is_catch_all(pattern):
-        return storable(readable_pattern(pattern), MAX_ROUTE)
+    if pattern and (route := route_of_pattern(pattern)):
+        return route
     if status == 404 and conf.group_not_found:
         return NOT_FOUND
     return storable(normalize_path(path) if conf.normalize_ids else path, MAX_ROUTE)
 
 
 @lru_cache(maxsize=1024)
-def is_catch_all(pattern: str) -> bool:
-    return _CATCH_ALL.search(pattern) is not None
-
-
-@lru_cache(maxsize=1024)
-def readable_pattern(pattern: str) -> str:
-    """A path() or re_path() pattern as one path: a leading slash, no anchors."""
+def route_of_pattern(pattern: str) -> str | None:
+    """A path() or re_path() pattern as one path: a leading slash, no anchors. None if it takes any rest."""
+    if _CATCH_ALL.search(pattern):
+        return None
     without_anchors = re.sub(r"(^|/)\^", r"\1", pattern).replace(r"\Z", "").rstrip("$")
-    return "/" + without_anchors.lstrip("/")
+    return storable("/" + without_anchors.lstrip("/"), MAX_ROUTE)
 
 
 def normalize_path(path: str) -> str:

@@ -8,10 +8,13 @@ append is to copy some bytes into the page cache, without a system call, and wit
 lock away, which the threads of a web process would then fight for. What was copied outlives the process.
 
 It begins with `S `, the offset up to which all its events are in the stores (8 hexadecimal digits), and a
-line end. Each further line is one request's facts (or an event) as JSON behind `E ` (its request id came
-from the edge, so a repeat is to be looked for) or `- `. That first character is written last, so a line cut
-short by SIGKILL begins with a NUL, as does the rest of the file. What older versions left has no such first
-line, and is read all the same.
+line end. Each further line is one request's facts, or an event, as JSON, in which no NUL can be. What is not
+written yet is NULs, so a line cut short by SIGKILL holds one, or lacks its end. What older versions left
+may have no such first line, and has two more characters before each event; it is read all the same.
+
+Requests write without a lock: `write` of a mapped file copies a line to its position and moves that on in
+one call, which the interpreter's lock makes one step. To take the segment out of their hands (`seal`), the
+position is moved to the end, where nothing fits; only then it is looked where the last line ended.
 """
 
 from __future__ import annotations
@@ -38,9 +41,7 @@ BYTES = 512 * 1024  # of a segment; some 1,500 events
 _HEADER = re.compile(rb"S ([0-9a-f]{8})\n")
 _FIRST = 11  # offset of the first event
 _OFFSET = slice(2, 10)  # where the header has its offset: 8 bytes, which are stored at once
-_AROUND = 3  # bytes of a line that are not its event's
-EDGE, OTHER = b"E ", b"- "  # how a line begins
-_KINDS = {True: EDGE[0], False: OTHER[0]}
+LINE_END = b"\n"
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +52,16 @@ class Segment:
     descriptor: int
     size: int  # bytes
     memory: mmap.mmap | None = None  # None if it was adopted: nothing is appended to it
-    end: int = _FIRST  # offset behind the last event
     taken: int = _FIRST  # offset behind the last event that the sender has taken in hand
     outstanding: int = 0  # events of those that a store still has to take
+    _sealed_end: int | None = None
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last event."""
+        if self.memory is None:
+            return _FIRST
+        return self.memory.tell() if self._sealed_end is None else self._sealed_end
 
     @property
     def is_empty(self) -> bool:
@@ -63,24 +71,32 @@ class Segment:
     @property
     def untaken(self) -> int:
         """Events in it that the sender has not taken in hand."""
-        return 0 if self.memory is None else self.memory[self.taken : self.end].count(b"\n")
+        return 0 if self.memory is None else self.memory[self.taken : self.end].count(LINE_END)
 
-    def append(self, encoded: bytes, from_edge: bool) -> bool:
-        """Writes one event, if there is room for it."""
+    def append(self, line: bytes) -> bool:
+        """Writes one event, with its line end, if there is room for it."""
         assert self.memory is not None
-        end = self.end + len(encoded) + _AROUND
-        if end > self.size:
+        try:
+            self.memory.write(line)
+        except ValueError:
             return False
-        self.memory[self.end + 1 : end] = b" %b\n" % encoded
-        self.memory[self.end] = _KINDS[from_edge]
-        self.end = end
         return True
+
+    def seal(self) -> None:
+        """Nothing is written into it from now on."""
+        if self.memory is None or self._sealed_end is not None:
+            return
+        end = self.memory.tell()
+        self.memory.seek(self.size)
+        # A request may have written between those two.
+        end = self.memory.find(b"\0", end)
+        self._sealed_end = self.size if end < 0 else end
 
     def take(self, most: int) -> list[bytes]:
         """The next lines that the sender has not seen, at most so many; they are outstanding from now on."""
         assert self.memory is not None
         end = self.end  # once: requests go on writing
-        lines = self.memory[self.taken : end].split(b"\n", most)
+        lines = self.memory[self.taken : end].split(LINE_END, most)
         rest = lines.pop()  # behind the last line end: nothing, or what is left for later
         # In this order: a request that begins another segment meanwhile must not take this one for empty.
         self.outstanding += len(lines)
@@ -91,11 +107,21 @@ class Segment:
         """Says that all that was taken is in the stores, and makes room if that is all, and half is used."""
         assert self.memory is not None
         self.memory[_OFFSET] = b"%08x" % self.taken
-        if self.taken == self.end > self.size // 2:
+        if self._sealed_end is None and self.taken == self.end > self.size // 2:
+            self._empty()
+
+    def _empty(self) -> None:
+        """Makes it as it was when it began, unless a request has written into it meanwhile."""
+        assert self.memory is not None
+        self.seal()
+        end = self.end
+        if self.taken == end:
             # Killed in the midst, it is empty still: what is said to be settled lies before the end.
-            self.memory[_FIRST : self.end] = bytes(self.end - _FIRST)
+            self.memory[_FIRST:end] = bytes(end - _FIRST)
             self.memory[_OFFSET] = b"%08x" % _FIRST
-            self.end = self.taken = _FIRST
+            self.taken = end = _FIRST
+        self._sealed_end = None
+        self.memory.seek(end)
 
     def release(self) -> None:
         """Lets go of it: whoever locks it next adopts it."""
@@ -147,8 +173,8 @@ def unsettled(content: bytes) -> list[bytes]:
     """The lines of a segment that are not known to be in the stores."""
     header = _HEADER.match(content)
     first = int(header[1], 16) if header else 0  # an older version appended to an empty file
-    lines = [line for line in content[first:].split(b"\n") if line.strip(b"\0")]
-    if header and lines and lines[-1].startswith(b"\0"):
+    lines = [line for line in content[first:].split(LINE_END) if line.strip(b"\0")]
+    if header and lines and b"\0" in lines[-1]:
         # Killed while it was written, so its request was not answered. Any part of it may be there: how its
         # bytes are copied is the C library's affair.
         lines.pop()
@@ -174,7 +200,7 @@ def age(path: Path) -> float:
 
 
 def begin(least: int = 0, *, synced: bool) -> Segment:
-    """A new segment of this process, locked, with room for an event of `least` bytes.
+    """A new segment of this process, locked, with room for a line of `least` bytes.
 
     `synced` if its name is to survive a crash. Raises OSError.
     """
@@ -185,7 +211,7 @@ def begin(least: int = 0, *, synced: bool) -> Segment:
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        memory = _mapped(descriptor, max(BYTES, _FIRST + _AROUND + least))
+        memory = _mapped(descriptor, max(BYTES, _FIRST + least))
         path = parent / f"{name}{SUFFIX}"
         draft.rename(path)
         if synced:
@@ -202,7 +228,7 @@ def _mapped(descriptor: int, size: int) -> mmap.mmap:
     """The file, in its full size. The space is taken now: a page that found none later would be a SIGBUS."""
     _allocate(descriptor, size)
     memory = mmap.mmap(descriptor, size)
-    memory[:_FIRST] = b"S %08x\n" % _FIRST
+    memory.write(b"S %08x\n" % _FIRST)
     return memory
 
 

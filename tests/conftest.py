@@ -18,6 +18,7 @@ from django.test import TransactionTestCase
 
 from gateway import modes, queue, sender
 from gateway.events import TrafficEvent, encode
+from gateway.facts import Facts
 from gateway.idempotency import generate_idempotent_id, hash_ip
 from legacy_collector.retention import occupancy
 from legacy_collector.schedule import create_schedule
@@ -206,6 +207,34 @@ def make_event() -> Callable[..., TrafficEvent]:
             ),
         )
         return TrafficEvent(**values)
+
+    return make
+
+
+@pytest.fixture
+def make_facts() -> Callable[..., Facts]:
+    """Facts of a request, each different; any field can be given."""
+    numbers = itertools.count()
+
+    def make(**fields: Any) -> Facts:
+        number = next(numbers)
+        values: dict[str, Any] = {
+            "arrival": NOON + number,
+            "duration": 12_500,
+            "status": 200,
+            "response_bytes": 100,
+            "method": "GET",
+            "path": f"/api/items/{number}",
+            "pattern": None,
+            "client_ip_hash": hash_ip("192.0.2.1"),
+            "request_id": f"request-{number}",
+            "host": "testserver",
+            "user_agent": "pytest",
+            "request_start": "",
+            "country": "",
+            **fields,
+        }
+        return Facts(**values)
 
     return make
 

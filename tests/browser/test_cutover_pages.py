@@ -12,8 +12,7 @@ import pytest
 from django.core.management import call_command
 from playwright.sync_api import Locator
 
-from gateway import capture, modes
-from gateway.capture import Timing
+from gateway import middleware, modes
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent, CollectedHourly
 from stats.consumer import drain
@@ -38,14 +37,14 @@ THE_DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) -
 
 
 class Noon:
-    """Makes the timings of requests that come on another day at noon, a second apart."""
+    """A clock of requests that come on another day at noon, a second apart."""
 
     def __init__(self, day: datetime) -> None:
         self._ns = int((day + DAY / 2).timestamp()) * 10**9
 
-    def __call__(self) -> Timing:
+    def __call__(self) -> int:
         self._ns += 10**9
-        return Timing(arrival=self._ns)
+        return self._ns
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def two_verifications(
 ) -> None:
     """Of requests that came on `THE_DAY` in mode dual; before the second one the collector lost some."""
     settings.STATS_MODE = "dual"
-    monkeypatch.setattr(capture, "Timing", Noon(THE_DAY))
+    monkeypatch.setattr(middleware, "time_ns", Noon(THE_DAY))
     port = urlsplit(live_server.url).port
     assert {get(port, path) for path in [ORDERS, USERS] * 25} == {200}
     assert wait_for(lambda: CollectedEvent.objects.count() == 50)

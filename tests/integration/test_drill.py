@@ -111,7 +111,7 @@ def test_a_wrong_length_is_named(seconds):
 def test_a_refused_batch_is_said_to_be_a_drill(fresh_sender, make_event, caplog):
     drills.request(5.0, "ann")
     fresh_sender.start = lambda: None
-    fresh_sender.submit(make_event(), from_edge=False)
+    fresh_sender.submit(make_event())
     started = time.monotonic()
     fresh_sender.flush()
     assert time.monotonic() - started < 2

@@ -12,9 +12,9 @@ from gateway.client import (
     MAX_ORIGINS,
     UNKNOWN,
     Origin,
-    _origins,
+    Origins,
     country_of,
-    origin_of,
+    origins,
     parse_address,
     parse_request_start,
     request_id_of,
@@ -30,6 +30,11 @@ def meta(peer: str | None = PROXY, **headers: str) -> dict[str, str]:
     """`META` of a request; `x_real_ip="…"` is the header X-Real-IP."""
     found = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
     return found if peer is None else {"REMOTE_ADDR": peer, **found}
+
+
+def origin_of(found: dict[str, str]) -> Origin:
+    peer, connecting, real, forwarded = (found.get(name) for name in Origins.NAMES)
+    return origins[peer, connecting, real, forwarded]
 
 
 def hash_of(*args, **headers) -> str:
@@ -65,19 +70,19 @@ def test_what_is_remembered_of_an_address_goes_with_the_settings(settings):
 
 
 def test_headers_of_any_length_are_not_remembered():
-    _origins.clear()
+    origins.clear()
     for name in ("x_forwarded_for", "x_real_ip", "cf_connecting_ip"):
         hash_of(PROXY, **{name: "x" * 8000})
     assert hash_of(PROXY, x_forwarded_for="x" * 8000 + ", 203.0.113.3") == hash_ip("203.0.113.3")
-    assert not _origins
+    assert not origins
 
 
 def test_no_more_than_some_addresses_are_remembered():
-    _origins.clear()
+    origins.clear()
     for number in range(MAX_ORIGINS + 5):
         address = f"10.0.{number // 256}.{number % 256}"
         assert hash_of(PROXY, x_real_ip=address) == hash_of(PROXY, x_real_ip=address) == hash_ip(address)
-    assert len(_origins) == 5
+    assert len(origins) == 5
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"])

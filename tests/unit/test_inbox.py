@@ -9,7 +9,7 @@ import time
 import pytest
 
 from gateway import metrics, segments
-from gateway.events import encode
+from gateway.facts import write_down
 from gateway.inbox import Inbox
 
 
@@ -25,11 +25,15 @@ def inbox():
     one.stop([])
 
 
-def write(inbox, *events, from_edge=False):
+def write(inbox, *events):
+    """As the sender does for requests."""
     for event in events:
-        encoded = encode(event)
-        if not inbox.journal.append(encoded, from_edge):
-            inbox.keep(encoded, from_edge)
+        line = write_down(event) + b"\n"
+        try:
+            inbox.journal.write(line)
+        except ValueError:
+            if not inbox.journal.append(line):
+                inbox.keep(line)
 
 
 def in_hand(inbox):
@@ -88,15 +92,19 @@ def test_an_event_counts_as_captured_when_it_is_taken(inbox, make_event):
     assert metrics.total(metrics.captured) == before + 2
 
 
-def test_where_it_came_from_is_known_with_and_without_a_journal(inbox, make_event, settings):
-    write(inbox, make_event(), from_edge=True)
-    settings.TRAFFIC_JOURNAL = "off"
-    write(inbox, make_event(), from_edge=True)
-    write(inbox, make_event())
+def test_where_it_came_from_is_known_with_and_without_a_journal(inbox, make_facts, settings):
+    write(inbox, make_facts(from_edge=True))
     inbox.take()
+    settings.TRAFFIC_JOURNAL = "off"
+    off = Inbox()
+    write(off, make_facts(from_edge=True), make_facts())
+    off.take()
 
-    assert [waiting.from_edge for waiting in inbox.waiting] == [True, True, False]
-    assert [waiting.segment is None for waiting in inbox.waiting] == [False, True, True]
+    assert [(waiting.from_edge, waiting.segment is None) for waiting in inbox.waiting] == [(True, False)]
+    assert [(waiting.from_edge, waiting.segment is None) for waiting in off.waiting] == [
+        (True, True),
+        (False, True),
+    ]
 
 
 def test_what_is_settled_in_part_is_not_taken_again_by_another_process(inbox, make_event, settings):

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connections
-from django.test import RequestFactory
 from django_q.models import OrmQ
 
 from gateway import delivery, metrics, modes, sender
-from gateway.capture import Timing, event_of, take_down
+from gateway.capture import event_of
 from gateway.delivery import Backoff, Waiting
 from gateway.events import decode, split_batch
 from gateway.models import QueuedBatch
@@ -116,9 +115,9 @@ def test_an_event_is_in_the_queue_within_a_second(fresh_sender, make_event):
     assert wait_for(lambda: queued() == [event], 1.0)
 
 
-def test_events_are_made_of_facts_while_they_wait(settings, fresh_sender):
+def test_events_are_made_of_facts_while_they_wait(settings, fresh_sender, make_facts):
     settings.TRAFFIC_LINGER = 5
-    facts, _ = take_down(RequestFactory().get("/orders/17"), Timing(), 200, 5)
+    facts = make_facts()
     sender.current.submit(facts)
 
     wait_for(lambda: fresh_sender.inbox.waiting, 2)
@@ -250,12 +249,11 @@ def test_the_thread_tries_again_until_a_store_takes_it(monkeypatch, fresh_sender
     assert collector.taken == []
 
 
-def test_facts_that_make_no_event_are_tried_again_by_themselves(monkeypatch, fresh_sender):
+def test_facts_that_make_no_event_are_tried_again_by_themselves(monkeypatch, fresh_sender, make_facts):
     """Without a journal, too, and though no further request comes."""
     monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
-    facts, _ = take_down(RequestFactory().get("/"), Timing(arrival=5_000_000), 200, 5)
     with refusing_queue():
-        fresh_sender.submit(facts)
+        fresh_sender.submit(make_facts(arrival=5))
         assert wait_for(lambda: fresh_sender.inbox.unreadable, 2)
         time.sleep(0.8)
     assert wait_for(lambda: QueuedBatch.objects.count() == 1, 3.0)
@@ -305,7 +303,7 @@ def test_past_the_bound_the_newest_is_dropped_loudly_and_counted(settings, make_
     one._stopping.set()  # so that no thread empties it
     events = [make_event() for _ in range(5)]
     for event in events:
-        one.submit(event, from_edge=False)
+        one.submit(event)
 
     one.inbox.take()
     assert [waiting.event for waiting in one.inbox.waiting] == events[:3]
@@ -319,7 +317,7 @@ def test_a_flood_of_drops_is_one_line_a_second(settings, make_event, caplog):
     settings.TRAFFIC_BUFFER_EVENTS = 0
     one, event = Sender(), make_event()
     for _ in range(1000):
-        one.submit(event, from_edge=False)
+        one.submit(event)
     assert len(caplog.records) <= 2
 
 
@@ -327,11 +325,11 @@ def test_no_event_is_sent_before_it_is_counted_as_captured(monkeypatch, make_eve
     captured = metrics.total(metrics.captured)
     one = Sender()
     one.start = lambda: None  # so that only the flush below sends
-    one.submit(make_event(), from_edge=False)
+    one.submit(make_event())
     look = modes.in_force
 
     def meanwhile():
-        one.submit(make_event(), from_edge=False)  # as a request does, while the flush has begun
+        one.submit(make_event())  # as a request does, while the flush has begun
         return look()
 
     monkeypatch.setattr(modes, "in_force", meanwhile)
@@ -407,7 +405,7 @@ def test_mode_dual_goes_on_queueing_while_the_collector_refuses(settings, monkey
     one._stopping.set()  # so that no thread empties it
     events = [make_event() for _ in range(50)]
     for event in events:
-        one.submit(event, from_edge=False)
+        one.submit(event)
         flush(one)
 
     assert queued() == events
@@ -509,7 +507,7 @@ def test_stopping_is_bounded_in_time_and_says_what_is_lost_once(settings, make_e
     before = metrics.total(metrics.dropped)
     one = Sender()
     with refusing_queue():
-        one.submit(make_event(), from_edge=False)
+        one.submit(make_event())
         time.sleep(0.1)
         started = time.monotonic()
         one.stop(0.3)
