@@ -41,7 +41,8 @@ class TrafficMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         try:
-            is_passed_over = conf.passes_over(request.path)
+            exclusions, path = conf.exclusions, request.path
+            is_passed_over = path.startswith(exclusions.roots) and exclusions.covers(path)
         except Exception:  # a broken setting must not break requests
             logger.exception("TRAFFIC_EXCLUDE could not be read; the request is counted")
             is_passed_over = False

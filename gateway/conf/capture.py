@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -39,9 +38,9 @@ class CaptureSettings(Settings):
         return tuple(self._get("TRAFFIC_EXCLUDE", DEFAULT_EXCLUDE))
 
     @cached_property
-    def passes_over(self) -> Callable[[str], bool]:
-        """Whether a path is no traffic, by `enabled` and `exclude`. Raises re.error."""
-        return Exclusions(self.exclude).covers if self.enabled else (lambda path: True)
+    def exclusions(self) -> Exclusions:
+        """Which paths are no traffic, by `enabled` and `exclude`. Raises re.error."""
+        return Exclusions(self.exclude if self.enabled else ["re:"])
 
     @property  # asked for once a hand-over, and no setting alone decides it
     def log_events(self) -> bool:

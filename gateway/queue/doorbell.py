@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from time import monotonic
 
 from django_q.brokers import Broker
 from django_q.tasks import async_task
@@ -20,11 +21,11 @@ from gateway.statements import execute_at_once
 WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
 
 _RING = f"""
-WITH rung AS (
-    INSERT INTO django_q_ormq (key, payload, lock) SELECT $1::varchar, $2, clock_timestamp()
-    WHERE NOT {WAITS % "$1::varchar"} RETURNING id
-) SELECT count(*) FROM rung
-"""  # noqa: S608  (all of it stands here)
+INSERT INTO django_q_ormq (key, payload, lock) SELECT $1::varchar, $2, clock_timestamp()
+WHERE NOT {WAITS % "$1::varchar"}
+"""
+
+TASK_SECONDS = 10.0  # for which a task is rung with again
 
 
 class _Kept(Broker):
@@ -36,11 +37,11 @@ class _Kept(Broker):
 
 
 @lru_cache(maxsize=1)
-def _made(consumer: str, name: str) -> str:
-    """A task that no doorbell was rung with yet: to make and sign it takes longer than to queue a batch.
+def _made(consumer: str, name: str, period: int) -> str:
+    """The task of these seconds: to make and sign it takes longer than to queue a batch.
 
-    Threads that ring with the same one at once make two tasks of one id, and django-q2 keeps the record of
-    the later one: a record that the worker looked, no more.
+    Doorbells that were rung with the same one are tasks of one id. All that django-q2 does with the id is to
+    keep the record of a task that failed: of several, one.
     """
     kept = _Kept(name)
     async_task(consumer, task_name=name, broker=kept)
@@ -51,16 +52,11 @@ os.register_at_fork(after_in_child=_made.cache_clear)
 
 
 def statement() -> tuple[str, list[str | int]]:
-    """What rings unless a doorbell waits. `rung` must be told of its result."""
-    return _RING, [conf.queue.name, _made(conf.consumer, conf.queue.name)]
-
-
-def rung(count: bytes | None) -> None:
-    """How many doorbells that statement rang: one, and the next needs a task of its own, or none."""
-    if count != b"0":
-        _made.cache_clear()
+    """What rings unless a doorbell waits."""
+    period = int(monotonic() / TASK_SECONDS)
+    return _RING, [conf.queue.name, _made(conf.consumer, conf.queue.name, period)]
 
 
 def ring() -> None:
     """Rings unless a doorbell waits, in the caller's transaction if there is one. Raises django.db.Error."""
-    rung(execute_at_once([statement()]))
+    execute_at_once([statement()])

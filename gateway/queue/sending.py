@@ -81,7 +81,7 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
 
 def _enqueue(batches: Sequence[tuple[str, int]], before: Sequence[tuple[str, Sequence[str | int]]]) -> None:
     rows = [_rows(some) for some in _chunks(batches, ROWS_AT_ONCE)]
-    doorbell.rung(execute_at_once([*before, *rows, doorbell.statement()]))
+    execute_at_once([*before, *rows, doorbell.statement()])
 
 
 def _rows(batches: Sequence[tuple[str, int]]) -> tuple[str, list[str | int]]:

@@ -14,6 +14,7 @@ from django_q.models import OrmQ
 from gateway import queue
 from gateway.events import decode, encode
 from gateway.models import QueuedBatch
+from gateway.queue import doorbell
 from gateway.queue.transactions import bounded_transaction
 from tests.integration.processes import wait_for
 
@@ -52,18 +53,22 @@ def test_a_hand_over_rings_only_if_no_doorbell_waits(send, make_event):
     assert OrmQ.objects.count() == 2
 
 
-def test_each_doorbell_is_a_task_of_its_own_though_it_is_made_ahead(send, make_event):
-    ids = set()
-    for _ in range(3):
+def test_a_doorbell_is_rung_with_a_new_task_every_few_seconds(send, make_event, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(doorbell, "monotonic", lambda: now[0])
+    ids = []
+    for _ in range(4):
         OrmQ.objects.all().delete()
         send(make_event())
         queue.ring()
         send(make_event())
         (bell,) = OrmQ.objects.all()
         assert bell.lock <= timezone.now()
-        ids.add(bell.task_id())
+        ids.append(bell.task_id())
+        now[0] += doorbell.TASK_SECONDS / 2
 
-    assert len(ids) == 3
+    first, second, third, fourth = ids
+    assert first == second != third == fourth
 
 
 def test_a_doorbell_that_was_taken_back_with_its_batches_is_rung_the_next_time(send, make_event):

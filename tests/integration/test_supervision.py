@@ -101,10 +101,15 @@ def test_a_process_of_the_cluster_dies_or_is_stopped(
 
 
 def test_the_report_of_the_phase_names_a_killed_worker(server: Server) -> None:
-    cluster(server)
+    victim = cluster(server)[WORKER]
+    last = last_start(server)
+    os.kill(victim, signal.SIGKILL)
+    assert wait_for(lambda: starts_since(server, last), SECONDS)
+
     done = server.manage("phase_report", "--days", "1")
+
     assert done.returncode == 0, done.stderr
-    killed = WORKER_GONE.replace("VICTIM", r"\d+")
+    killed = WORKER_GONE.replace("VICTIM", str(victim))
     assert re.search(rf"\d\d:\d\d:\d\d \| restart of the worker \| {killed} \|", done.stdout), done.stdout
 
 

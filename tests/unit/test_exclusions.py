@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.conf import DEFAULT_EXCLUDE
 from gateway.exclusions import Exclusions
@@ -23,6 +25,15 @@ def test_exclusions_are_prefixes_and_patterns():
         assert exclusions.covers(path)
     for path in ("/internals", "/x/internal/", "/b.css.html", "/v2/ping/x", "/"):
         assert not exclusions.covers(path)
+
+
+@given(
+    st.lists(st.from_regex(r"(/[ab]{0,2}){0,2}/?|re:a", fullmatch=True)),
+    st.from_regex(r"(/[ab]{0,3}){0,3}", fullmatch=True),
+)
+def test_what_begins_with_no_root_is_never_covered(entries, path):
+    exclusions = Exclusions(entries)
+    assert path.startswith(exclusions.roots) or not exclusions.covers(path)
 
 
 def test_nothing_excludes_nothing():
