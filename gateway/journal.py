@@ -31,11 +31,12 @@ RETRY_SECONDS = 0.5  # a full disk is not asked by every request
 class Journal:
     """This process's segments. Requests write; the sender takes what is new, and settles it.
 
-    `write` is for a request: it puts one line, with its end, where it belongs, without a lock, and raises
-    ValueError where that takes more than to copy it. Then `append` is to be asked, which does all.
+    `write` is for a request: it puts one line, with its end, where it belongs, without a lock, and returns
+    the number of its bytes. Where that takes more than to copy it, it raises ValueError; then `append` is to
+    be asked, which does all.
     """
 
-    write: Callable[[bytes], object]
+    write: Callable[[bytes], int]
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # of this process only
@@ -75,8 +76,7 @@ class Journal:
     def take(self, most: int) -> Iterator[tuple[Segment, list[bytes]]]:
         """What was written that the sender has not taken in hand, oldest first, at most so many lines."""
         for segment in list(self._held):
-            if most > 0 and segment.taken < segment.end:
-                lines = segment.take(most)
+            if most > 0 and segment.taken < segment.end and (lines := segment.take(most)):
                 most -= len(lines)
                 yield segment, lines
 
@@ -186,5 +186,5 @@ class Journal:
             logger.critical("Journal: an event could not be written and is in memory only: %s", why)
 
 
-def _refuse(line: bytes) -> object:
+def _refuse(line: bytes) -> int:
     raise ValueError("to be appended")

@@ -93,7 +93,10 @@ class Segment:
         self._sealed_end = self.size if end < 0 else end
 
     def take(self, most: int) -> list[bytes]:
-        """The next lines that the sender has not seen, at most so many; they are outstanding from now on."""
+        """The next lines that the sender has not seen, at most so many; they are outstanding from now on.
+
+        There may be none: a request that is just sealing it makes its end look farther away than it is.
+        """
         assert self.memory is not None
         end = self.end  # once: requests go on writing
         lines = self.memory[self.taken : end].split(LINE_END, most)

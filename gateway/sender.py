@@ -57,15 +57,19 @@ class Sender:
         """Takes an event over, or the facts that make one. Never blocks on a store."""
         try:
             line = encode(what) + LINE_END
-            if len(line) > USUAL_BYTES:
-                raise ValueError("perhaps too long")
-            self._journal.write(line)
-        except ValueError:  # for whatever reason: this way takes more time, and anything
-            line = write_down(what) + LINE_END
-            if not self._journal.append(line):
-                self.inbox.keep(line)
+            is_written = len(line) <= USUAL_BYTES and self._journal.write(line) > 0
+        except ValueError:  # no room where it was to go, or a text that is none
+            is_written = False
+        if not is_written:
+            self._submit_carefully(what)
         if not self._is_woken:
             self._wake()
+
+    def _submit_carefully(self, what: Countable) -> None:
+        """Of any length, with anything in it, whether there is a journal or not."""
+        line = write_down(what) + LINE_END
+        if not self._journal.append(line):
+            self.inbox.keep(line)
 
     def _wake(self) -> None:
         if self._thread is None:

@@ -147,6 +147,23 @@ def test_requests_that_write_while_it_is_taken_and_settled_lose_nothing(inbox, m
     assert len(segments.paths()) <= 2
 
 
+def test_a_look_while_a_request_seals_a_segment_finds_what_is_there_and_no_more(inbox, make_event):
+    events = [make_event(), make_event()]
+    write(inbox, events[0])
+    segment = inbox.journal._active
+    end = segment.end
+    segment.memory.seek(segment.size)
+
+    inbox.take()
+    inbox.take()
+
+    assert in_hand(inbox) == events[:1]
+    segment.memory.seek(end)
+    write(inbox, events[1])
+    inbox.take()
+    assert in_hand(inbox) == events
+
+
 def test_a_segment_of_its_own_that_nobody_took_for_days_makes_room_too(
     inbox, make_event, settings, monkeypatch, caplog
 ):
