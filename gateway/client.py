@@ -94,6 +94,7 @@ def request_id_of(meta: Mapping[str, Any]) -> tuple[str, bool]:
     return "", False
 
 
+@lru_cache(maxsize=512)
 def country_of(said: str) -> str:
     """Two characters as Cloudflare sends them (ISO 3166, `XX` unknown, `T1` Tor); else empty."""
     value = said.strip().upper()
@@ -166,7 +167,7 @@ def parse_request_start(value: str, arrival: int) -> int | None:
     The unit follows from the size: around now, the three are a factor of a thousand apart. None unless it
     lies within a minute of `arrival`.
     """
-    text = str(value).strip().removeprefix("t=")
+    text = value.strip().removeprefix("t=")
     digits = text.replace(".", "", 1)
     if len(text) > 32 or not digits.isdigit() or not text.isascii():
         return None

@@ -100,11 +100,15 @@ class Journal:
                 self._close(finished)
         return segment
 
-    def settle(self, settled: Iterable[Segment]) -> None:
-        """One event of each of these segments (a segment comes once an event) is in the stores."""
+    def settle(self, settled: Iterable[Segment | None]) -> None:
+        """One event of each of these segments (which come once an event) is in the stores.
+
+        None stands for an event that is in no segment.
+        """
         with self._lock:
             for segment, count in Counter(settled).items():
-                segment.outstanding -= count
+                if segment is not None:
+                    segment.outstanding -= count
             for segment in [held for held in self._held if not held.outstanding]:
                 if segment.is_empty and segment is not self._active:
                     self._close(segment)

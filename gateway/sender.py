@@ -218,7 +218,11 @@ class Sender:
 
 
 def _taken(events: deque[Waiting]) -> list[Waiting]:
-    return [events.popleft() for _ in range(min(len(events), TRANSACTION_EVENTS))]
+    if len(events) > TRANSACTION_EVENTS:
+        return [events.popleft() for _ in range(TRANSACTION_EVENTS)]
+    all_of_them = list(events)
+    events.clear()
+    return all_of_them
 
 
 current = Sender()  # this process's
