@@ -147,6 +147,20 @@ def test_requests_that_write_while_it_is_taken_and_settled_lose_nothing(inbox, m
     assert len(segments.paths()) <= 2
 
 
+def test_who_looked_a_segment_up_before_the_next_was_begun_can_not_write_into_it_any_more(
+    inbox, make_event, monkeypatch
+):
+    """It may be empty, and removed in the same moment."""
+    monkeypatch.setattr(segments, "BYTES", 1000)
+    write(inbox, make_event())
+    looked_up = inbox.journal.write
+    while len(segments.paths()) == 1:
+        write(inbox, make_event())
+
+    with pytest.raises(ValueError, match="out of range"):
+        looked_up(b"{}\n")
+
+
 def test_a_look_while_a_request_seals_a_segment_finds_what_is_there_and_no_more(inbox, make_event):
     events = [make_event(), make_event()]
     write(inbox, events[0])
