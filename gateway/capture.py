@@ -69,6 +69,7 @@ def event_of(facts: Facts) -> TrafficEvent:
         else:
             timestamp = started
     path, status, milliseconds = facts.path, facts.status, facts.duration / 1000
+    # Whether a bound is met at all is looked at first: min and max take longer than all else of such a field.
     return TrafficEvent(
         idempotent_id=generate_idempotent_id(timestamp, facts.client_ip_hash, path, facts.request_id),
         timestamp=timestamp,
