@@ -1,8 +1,9 @@
 """How fast the one consumer is, beside the fastest storing of the same events and the queues one would pick.
 
-All write the same synthetic events into the same partitioned table with its indexes, in turn, in one database
-with PostgreSQL's defaults, each timed from "all queued" to "all stored and counted". Tallygate does all that
-ships: claims counted and committed, validation, the insert of unseen events, hourly counts and summaries of
+All write the same synthetic events into the same partitioned table with its indexes, in turn, in one
+database with PostgreSQL's defaults, each timed from "all queued" to "all stored and counted, and nothing
+left in the queue": what is stored but not acknowledged would come again. Tallygate does all that ships:
+claims counted and committed, validation, the insert of unseen events, hourly counts and summaries of
 routes, totals and frequent values, the end of the batch, its heartbeat. The queues beside it keep hourly
 counts only. The limit keeps none: COPY of prepared text into an unlogged table and INSERT … SELECT ON
 CONFLICT DO NOTHING, committed as often as the consumer does. `script/bench consumer`.
@@ -21,6 +22,7 @@ from benchmarks.report import Bars, Report, parser, progress
 
 OURS, LIMIT = "Tallygate", "limit: COPY, unlogged, INSERT … SELECT ON CONFLICT"
 BATCHES, STOCK = "django-q2, a task 100 events, save_limit=-1", "django-q2, a task an event"
+UNSAVED = f"{STOCK}, save_limit=-1"
 AGAINST_LIMIT, AGAINST_BATCHES, AGAINST_STOCK = 0.60, 3.0, 600.0
 QUICK_EVENTS, QUICK_ROUNDS = 30_000, 2
 

@@ -16,13 +16,15 @@ Contender = Callable[[Hours], float]
 
 def contenders(var_dir: Path, events: int) -> dict[str, Contender]:
     """By name, in the order in which they take their turns."""
-    few, many = max(100, events // 300), events // 2
+    # As many as django-q2 keeps successes by default, since each of these costs the next task.
+    few, many = max(250, events // 300), events // 2
     return {
         **of_this_process(events),
         "Tallygate, its whole worker": partial(queued.tallygate, var_dir, events),
         consumer.BATCHES: partial(queued.django_q2, var_dir, many, 100, {"save_limit": -1}),
         "procrastinate, a job 100 events": partial(queued.procrastinate, var_dir, many, 100),
         "procrastinate, a job an event": partial(queued.procrastinate, var_dir, few, 1),
+        consumer.UNSAVED: partial(queued.django_q2, var_dir, few, 1, {"save_limit": -1}),
         consumer.STOCK: partial(queued.django_q2, var_dir, few, 1, {}),
     }
 

@@ -1,10 +1,16 @@
-"""Queues with workers of their own: each is warmed up, gets all events in one transaction, and is timed."""
+"""Queues with workers of their own: each is warmed up, gets all events in one transaction, and is timed.
+
+A queue is done with its events once it would give out none of them again: what is stored but still in the
+queue comes once more if the worker dies. django-q2's workers store faster than its monitor saves results
+and acknowledges tasks; with a task an event that is what bounds it, and what is stored runs ahead of it.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +23,7 @@ from benchmarks.traffic import Hours
 
 WARM_UP = 200  # events, so that each process of the worker has imported and connected all that it needs
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 20.0  # without anything stored: it has stopped in the midst of its tasks
+PATIENCE_SECONDS = 20.0  # without any progress: it has stopped in the midst of its tasks
 AT_ONCE = 10_000  # events that are queued by one call
 
 PLAIN = "plain"  # the name of django-q2's queue
@@ -29,10 +35,25 @@ _COUNTED_BY_US = (
 Events = Sequence[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Statements that say how far a queue is."""
+
+    counted: str  # events of an hour
+    left: str  # batches, tasks or jobs that would be given out, now or again
+
+
+OURS = Progress(_COUNTED_BY_US, "SELECT count(*) FROM gateway_queuedbatch")
+DJANGO_Q2 = Progress(_COUNTED, "SELECT count(*) FROM django_q_ormq WHERE key = 'plain'")
+PROCRASTINATE = Progress(
+    _COUNTED, "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+)
+
+
 def tallygate(var_dir: Path, count: int, hours: Hours) -> float:
     """The shipped worker with all its processes, threads and schedules."""
     with running(var_dir, "qcluster", DJANGO_SETTINGS_MODULE="gateway.settings") as worker:
-        return _time(worker, count, hours, queue_ours, _COUNTED_BY_US)
+        return _time(worker, count, hours, queue_ours, OURS)
 
 
 def django_q2(var_dir: Path, count: int, together: int, options: Mapping[str, Any], hours: Hours) -> float:
@@ -46,7 +67,7 @@ def django_q2(var_dir: Path, count: int, together: int, options: Mapping[str, An
     # The name is what tasks are signed with, so it is that of the process that queues them.
     cluster = {"name": settings.Q_CLUSTER["name"], "cluster_name": PLAIN, "orm": "default", **options}
     with running(var_dir, "qcluster", **_plain(PLAIN_Q_CLUSTER=json.dumps(cluster))) as worker:
-        return _time(worker, count, hours, queue, _COUNTED)
+        return _time(worker, count, hours, queue, DJANGO_Q2)
 
 
 def procrastinate(var_dir: Path, count: int, together: int, hours: Hours) -> float:
@@ -60,7 +81,7 @@ def procrastinate(var_dir: Path, count: int, together: int, hours: Hours) -> flo
             tasks.store_many_job.batch_defer(*({"events": some} for _, some in _tasks(events, together)))
 
     with running(var_dir, "procrastinate", "worker", **_plain()) as worker:
-        return _time(worker, count, hours, queue, _COUNTED)
+        return _time(worker, count, hours, queue, PROCRASTINATE)
 
 
 def queue_ours(events: Events) -> None:
@@ -87,8 +108,10 @@ def _tasks(events: Events, together: int) -> Iterator[tuple[str, Any]]:
         )
 
 
-def _time(worker: Process, count: int, hours: Hours, queue: Callable[[Events], None], counted: str) -> float:
-    """Events a second from the moment that all are queued, and none of them was before."""
+def _time(
+    worker: Process, count: int, hours: Hours, queue: Callable[[Events], None], progress: Progress
+) -> float:
+    """Events a second from the moment that all are queued, and none of them was before, to the end."""
     started = 0.0
     for size in (min(WARM_UP, count // 2), count):
         hour, events = hours.take(size)
@@ -96,23 +119,25 @@ def _time(worker: Process, count: int, hours: Hours, queue: Callable[[Events], N
         with transaction.atomic():
             queue(events)
         started = time.perf_counter()
-        _await(worker, counted, hour, size)
+        _await(worker, progress, hour, size)
     return count / (time.perf_counter() - started)
 
 
-def _await(worker: Process, counted: str, hour: int, size: int) -> None:
-    stored, ends_at = 0, time.monotonic() + PATIENCE_SECONDS
+def _await(worker: Process, progress: Progress, hour: int, size: int) -> None:
+    seen, ends_at = (0, 0), time.monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:
         while True:
             # Sums of an hour are few rows, and change in the transaction that stores the events.
-            cursor.execute(counted, [hour])
-            before, stored = stored, cursor.fetchone()[0]
-            if stored >= size:
+            cursor.execute(f"SELECT ({progress.counted}), ({progress.left})", [hour])
+            before, seen = seen, cursor.fetchone()
+            counted, left = seen
+            if counted >= size and not left:
                 return
             worker.check()
-            if stored != before:
+            if seen != before:
                 ends_at = time.monotonic() + PATIENCE_SECONDS
             elif time.monotonic() > ends_at:
                 said = worker.log.read_text()[-500:]
-                raise TimeoutError(f"{stored} of {size} stored, none for {PATIENCE_SECONDS:.0f} s: {said}")
+                what = f"{counted} of {size} stored, {left} left in the queue"
+                raise TimeoutError(f"{what}, no progress for {PATIENCE_SECONDS:.0f} s: {said}")
             time.sleep(LOOK_SECONDS)
