@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from gateway import drills, metrics, queue, repeats
 from gateway.conf import conf
 from gateway.deadline import deadline
-from gateway.events import TrafficEvent, encode
+from gateway.events import TrafficEvent
 from gateway.logs import printable
 from gateway.modes import InForce
 from gateway.segments import Segment
@@ -160,7 +160,7 @@ class Delivery:
             return False
         started = time.perf_counter()
         try:
-            batches = queue.send([encode(waiting.event) for waiting in batch])
+            batches = queue.send_events([waiting.event for waiting in batch])
         except queue.QueueRefused as refusal:
             self._queue_backoff.failed()
             logger.warning("Queue refused %d events: %s", len(batch), refusal)

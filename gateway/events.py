@@ -7,7 +7,7 @@ before it becomes an event (`storable`), so that nothing a request holds can mak
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -78,6 +78,8 @@ _BATCH = re.compile(r"(?:([0-9]{13})\1-[0-9a-f]{8}[0-9a-f]{16}(?:[A-Z0-9]{2})?\n
 
 # The event as one JSON object, in UTF-8. No function of ours: each event would pay for a call.
 encode: Callable[[TrafficEvent], bytes] = msgspec.json.Encoder().encode
+# Events as one array of such objects, in half the time that `encode_batch` of each encoded takes.
+encode_events: Callable[[Sequence[TrafficEvent]], bytes] = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(TrafficEvent)
 _batch_decoder = msgspec.json.Decoder(list[TrafficEvent])
 _splitter = msgspec.json.Decoder(list[msgspec.Raw])

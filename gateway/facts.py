@@ -86,8 +86,10 @@ class _Unbounded(Facts, frozen=True, array_like=True, gc=False):
 Countable = Facts | TrafficEvent
 
 encode = msgspec.json.Encoder().encode  # of what is usual; `write_down` takes anything
-_decode = msgspec.json.Decoder(Facts).decode
+_decoder = msgspec.json.Decoder(Facts)
 _decode_unbounded = msgspec.json.Decoder(_Unbounded).decode
+# How JSON writes the one character that can be in what is decoded and not in PostgreSQL.
+_NUL = b"\\u0000"
 
 
 def write_down(what: Countable) -> bytes:
@@ -111,8 +113,8 @@ def are_facts(payload: bytes) -> bool:
 def decode(payload: bytes) -> Facts:
     """The facts in `payload`, bounded. Raises InvalidEvent."""
     try:
-        if b"\\" not in payload and payload.isascii():  # so no text holds what can't be stored
-            return _decode(payload)
+        if _NUL not in payload:
+            return _decoder.decode(payload)
     except msgspec.ValidationError:  # a text may be too long
         pass
     except (msgspec.DecodeError, RecursionError) as error:
@@ -121,6 +123,20 @@ def decode(payload: bytes) -> Facts:
         return _decode_unbounded(payload).bounded()
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _no_facts(error) from None
+
+
+def decode_lines(lines: bytes, count: int) -> list[Facts] | None:
+    """The facts of so many lines, each with its end, if they hold nothing else; else None, to decode each.
+
+    The same as `decode` gives, in half the time: nearly all lines are just that.
+    """
+    if b"\\" in lines and _NUL in lines:  # the first look takes a tenth of the second
+        return None
+    try:
+        found = _decoder.decode_lines(lines)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return found if len(found) == count else None
 
 
 def _no_facts(error: Exception) -> InvalidEvent:

@@ -73,12 +73,17 @@ class Journal:
         """Whether anything was written that the sender has not taken in hand."""
         return any(segment.taken < segment.end for segment in list(self._held))
 
-    def take(self, most: int) -> Iterator[tuple[Segment, list[bytes]]]:
-        """What was written that the sender has not taken in hand, oldest first, at most so many lines."""
+    def take(self, most: int) -> Iterator[tuple[Segment, bytes, int]]:
+        """What was written that the sender has not taken in hand, oldest first, at most so many lines.
+
+        By segment: the lines, each with its end, and how many.
+        """
         for segment in list(self._held):
-            if most > 0 and segment.taken < segment.end and (lines := segment.take(most)):
-                most -= len(lines)
-                yield segment, lines
+            if most > 0 and segment.taken < segment.end:
+                lines, count = segment.take(most)
+                if count:
+                    most -= count
+                    yield segment, lines, count
 
     def _begin_segment(self, line_bytes: int) -> Segment:
         """Raises OSError, also at the bound: the full one stays active then, until it is settled."""

@@ -92,19 +92,25 @@ class Segment:
         end = self.memory.find(b"\0", end)
         self._sealed_end = self.size if end < 0 else end
 
-    def take(self, most: int) -> list[bytes]:
-        """The next lines that the sender has not seen, at most so many; they are outstanding from now on.
+    def take(self, most: int) -> tuple[bytes, int]:
+        """The next lines that the sender has not seen, at most so many, each with its end; and how many.
 
-        There may be none: a request that is just sealing it makes its end look farther away than it is.
+        They are outstanding from now on. There may be none: a request that is just sealing it makes its end
+        look farther away than it is.
         """
         assert self.memory is not None
-        end = self.end  # once: requests go on writing
-        lines = self.memory[self.taken : end].split(LINE_END, most)
-        rest = lines.pop()  # behind the last line end: nothing, or what is left for later
+        lines = self.memory[self.taken : self.end]
+        count = lines.count(LINE_END)
+        if count > most:
+            count = most
+            rest = lines.split(LINE_END, most)[most]
+            lines = lines[: len(lines) - len(rest)]
+        else:
+            lines = lines[: lines.rfind(LINE_END) + 1]
         # In this order: a request that begins another segment meanwhile must not take this one for empty.
-        self.outstanding += len(lines)
-        self.taken = end - len(rest)
-        return lines
+        self.outstanding += count
+        self.taken += len(lines)
+        return lines, count
 
     def settle(self) -> None:
         """Says that all that was taken is in the stores, and makes room if that is all, and half is used."""

@@ -55,19 +55,24 @@ class Sender:
 
     def submit(self, what: Countable) -> None:
         """Takes an event over, or the facts that make one. Never blocks on a store."""
+        line = b""
         try:
             line = encode(what) + LINE_END
             is_written = len(line) <= USUAL_BYTES and self._journal.write(line) > 0
         except ValueError:  # no room where it was to go, or a text that is none
             is_written = False
         if not is_written:
-            self._submit_carefully(what)
+            self._submit_carefully(what, line)
         if not self._is_woken:
             self._wake()
 
-    def _submit_carefully(self, what: Countable) -> None:
-        """Of any length, with anything in it, whether there is a journal or not."""
-        line = write_down(what) + LINE_END
+    def _submit_carefully(self, what: Countable, line: bytes) -> None:
+        """Of any length, with anything in it, whether there is a journal or not.
+
+        `line` is what it came to; empty if it could not be encoded.
+        """
+        if not 0 < len(line) <= USUAL_BYTES:
+            line = write_down(what) + LINE_END
         if not self._journal.append(line):
             self.inbox.keep(line)
 
@@ -141,12 +146,17 @@ class Sender:
         """Waits for company, and makes events of what comes meanwhile.
 
         A few at a time: in one go, before the hand-over, that would keep the interpreter's lock from requests
-        for as long as they take altogether.
+        for as long as they take altogether. The last few are the hand-over's to take.
         """
-        until = time.monotonic() + conf.linger
-        while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, STEP_SECONDS)):
-            with suppress(Exception):  # the hand-over says so
-                self.inbox.take()
+        parts = max(1, round(conf.linger / STEP_SECONDS))
+        for part in range(parts):
+            if self._stopping.is_set():
+                return
+            if part:
+                with suppress(Exception):  # the hand-over says so
+                    self.inbox.take()
+            # Not `wait`, which takes twice the CPU; so a process may end that much later.
+            time.sleep(conf.linger / parts)
 
     def _flush_safely(self) -> bool:
         """Sends what waits; whether that made progress. A refusal by every store pauses the thread."""
@@ -167,6 +177,7 @@ class Sender:
         """One hand-over of all that waits, up to a bound; whether anything left, or nothing is left."""
         in_force = modes.in_force()
         self.inbox.take()
+        self.inbox.report()
         owed, new = _taken(self._owed), _taken(self.inbox.waiting)
         self._in_hand = batch = owed + new
         try:

@@ -6,8 +6,11 @@ longer than the statement itself.
 
 from __future__ import annotations
 
+import math
 import select
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import psycopg
@@ -15,7 +18,9 @@ from django.db import connections
 from psycopg import pq
 
 from gateway.conf import conf
+from gateway.deadline import deadline
 
+Parameter = bytes | str | int  # bytes are a text in UTF-8
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -31,11 +36,14 @@ def execute_bound(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def execute_at_once(statements: Sequence[tuple[str, Sequence[str | int]]]) -> bytes | None:
-    """Runs statements, all or none, in one round trip; the first value of the last one, as text.
+def execute_at_once(
+    statements: Sequence[tuple[str, Sequence[Parameter]]], seconds: float | None = None
+) -> None:
+    """Runs statements, all or none, in one round trip, within `seconds` if they are bounded by this side.
 
     Placeholders are PostgreSQL's own (`$1`). In a transaction that is open, they are part of it; otherwise
-    they are one of their own. Raises django.db.Error; a connection that broke must be closed then.
+    they are one of their own. Raises django.db.Error; a connection that broke, or was too slow, must be
+    closed then.
 
     BEGIN, statements and COMMIT one after the other cost a hand-over of some events several times the CPU:
     each waits for its answer, which takes psycopg and the scheduler longer than the work.
@@ -44,31 +52,33 @@ def execute_at_once(statements: Sequence[tuple[str, Sequence[str | int]]]) -> by
     connection.ensure_connection()
     with connection.wrap_database_errors:
         if not connection.in_atomic_block:
-            return _pipelined(connection.connection.pgconn, statements)
-        with psycopg.RawCursor(connection.connection) as cursor:
+            _pipelined(connection.connection.pgconn, statements, seconds)
+            return
+        bounded = nullcontext() if seconds is None else deadline(connection, seconds)
+        with bounded, psycopg.RawCursor(connection.connection) as cursor:
             for sql, parameters in statements:
-                cursor.execute(sql, parameters)
-            return _first_value(cursor.pgresult)
+                cursor.execute(sql, [_as_text(parameter) for parameter in parameters])
 
 
-def _pipelined(pgconn: pq.abc.PGconn, statements: Sequence[tuple[str, Sequence[str | int]]]) -> bytes | None:
-    """Up to the synchronization, PostgreSQL takes what comes in a pipeline as one transaction."""
+def _pipelined(
+    pgconn: pq.abc.PGconn, statements: Sequence[tuple[str, Sequence[Parameter]]], seconds: float | None
+) -> None:
+    """Up to the synchronization, PostgreSQL takes what comes in a pipeline as one transaction.
+
+    Where this code itself waits for it, it bounds that itself: a `deadline` costs as much as all else here.
+    """
+    until = math.inf if seconds is None else time.monotonic() + seconds
     pgconn.enter_pipeline_mode()
     for sql, parameters in statements:
-        pgconn.send_query_params(sql.encode(), [str(parameter).encode() for parameter in parameters])
+        pgconn.send_query_params(sql.encode(), [_as_bytes(parameter) for parameter in parameters])
     pgconn.pipeline_sync()
-    answered = select.poll()
-    answered.register(pgconn.socket, select.POLLIN)
-    may_write = select.poll()
-    may_write.register(pgconn.socket, select.POLLIN | select.POLLOUT)
     while pgconn.flush():
-        may_write.poll()
+        _await(pgconn.socket, select.POLLIN | select.POLLOUT, until)
         pgconn.consume_input()
-    last: pq.abc.PGresult | None = None
     failed: pq.abc.PGresult | None = None
     while True:
         while pgconn.is_busy():
-            answered.poll()
+            _await(pgconn.socket, select.POLLIN, until)
             pgconn.consume_input()
         result = pgconn.get_result()
         if result is None:  # the end of one statement's results, or of the connection
@@ -77,14 +87,26 @@ def _pipelined(pgconn: pq.abc.PGconn, statements: Sequence[tuple[str, Sequence[s
             continue
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             break
-        last = result
         if result.status not in _DONE and failed is None:
             failed = result
     pgconn.exit_pipeline_mode()
     if failed is not None:
         raise psycopg.errors.error_from_result(failed)
-    return _first_value(last)
 
 
-def _first_value(result: pq.abc.PGresult | None) -> bytes | None:
-    return result.get_value(0, 0) if result is not None and result.ntuples else None
+def _await(descriptor: int, events: int, until: float) -> None:
+    """Waits for one of these events, no longer than `until` by the monotonic clock."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    left = until - time.monotonic()
+    if not poll.poll(None if left == math.inf else max(0.0, left) * 1000):
+        raise psycopg.OperationalError("PostgreSQL did not answer in time")
+
+
+def _as_bytes(parameter: Parameter) -> bytes:
+    return parameter if isinstance(parameter, bytes) else str(parameter).encode()
+
+
+def _as_text(parameter: Parameter) -> str | int:
+    """As psycopg wants it, which takes bytes for PostgreSQL's."""
+    return parameter.decode() if isinstance(parameter, bytes) else parameter

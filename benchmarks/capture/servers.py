@@ -61,10 +61,8 @@ class Server:
             path=PATH,
             requests_a_connection=self.workers.requests_a_connection,
         )
-        before = self.worker_seconds()
         with driven(plan, self.log.parent) as load:
             seen = load.result()
-        after = self.worker_seconds()
         if seen.lost:
             raise RuntimeError(f"{self.name}: {seen.lost} requests failed; {self.log.read_text()[-2000:]}")
         requests, latencies = len(seen.answered), seen.latencies
@@ -74,19 +72,17 @@ class Server:
             "p50_ms": 1000 * quantile(latencies, 0.5),
             "p99_ms": 1000 * quantile(latencies, 0.99),
             "client_us": 1e6 * seen.cpu_seconds / requests,
-            "main_us": 1e6 * (after[0] - before[0]) / requests,
-            "others_us": 1e6 * (after[1] - before[1]) / requests,
         }
 
-    def worker_seconds(self) -> tuple[float, float]:
-        """CPU seconds of the workers so far: of their main threads, and of all other ones, dead or alive."""
-        main = total = 0.0
+    def other_threads_seconds(self) -> float:
+        """CPU seconds so far of all threads of the workers but their main ones, dead or alive."""
+        seconds = 0.0
         for pid in self.pids():
             folder = Path("/proc") / str(pid)
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / TICKS
-            main += int((folder / "task" / str(pid) / "schedstat").read_text().split()[0]) / 1e9
-        return main, total - main
+            seconds += (int(fields[11]) + int(fields[12])) / TICKS
+            seconds -= int((folder / "task" / str(pid) / "schedstat").read_text().split()[0]) / 1e9
+        return seconds
 
     def pids(self) -> list[int]:
         """Of its workers."""

@@ -14,7 +14,7 @@ from gateway.queue.doorbell import ring
 from gateway.queue.parts import fits, halve, put_off, surely_fits
 from gateway.queue.returning import due_in, hasten, put_back, take_out
 from gateway.queue.selection import KINDS, UNDER_WAY, Selection, Survey, deliver_now, survey, take
-from gateway.queue.sending import QueueRefused, enqueue, send, send_unreadable
+from gateway.queue.sending import QueueRefused, enqueue, send, send_events, send_unreadable
 from gateway.queue.transactions import lock_key
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "retry",
     "ring",
     "send",
+    "send_events",
     "send_unreadable",
     "surely_fits",
     "survey",

@@ -15,7 +15,7 @@ from django_q.brokers import Broker
 from django_q.tasks import async_task
 
 from gateway.conf import conf
-from gateway.statements import execute_at_once
+from gateway.statements import Parameter, execute_at_once
 
 # Whether there is a doorbell that nobody has answered yet. One parameter, the queue's name.
 WAITS = "EXISTS (SELECT FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp())"
@@ -51,7 +51,7 @@ def _made(consumer: str, name: str, period: int) -> str:
 os.register_at_fork(after_in_child=_made.cache_clear)
 
 
-def statement() -> tuple[str, list[str | int]]:
+def statement() -> tuple[str, list[Parameter]]:
     """What rings unless a doorbell waits."""
     period = int(monotonic() / TASK_SECONDS)
     return _RING, [conf.queue.name, _made(conf.consumer, conf.queue.name, period)]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from django.db import Error, connections
 
 from gateway.conf import conf
-from gateway.deadline import deadline
-from gateway.events import encode_batch
+from gateway.events import TrafficEvent, encode_batch, encode_events
 from gateway.queue import doorbell
 from gateway.queue.transactions import limits
-from gateway.statements import execute_at_once
+from gateway.statements import Parameter, execute_at_once
 
 _Item = TypeVar("_Item")
+Batch = tuple[bytes | str, int]  # its payload, which is a text, and the number of its events
 
 ROWS_AT_ONCE = 1000  # of a statement
 
@@ -24,15 +24,22 @@ class QueueRefused(Exception):
     """The queue did not take the events, or did not say so in time. Sending them again is safe."""
 
 
-def send(events: Sequence[bytes]) -> int:
-    """Queues encoded events and rings, in one transaction; the number of batches.
+def send_events(events: Sequence[TrafficEvent]) -> int:
+    """Queues events and rings, in one transaction; the number of batches.
 
     Raises QueueRefused when PostgreSQL can't be reached, refuses or takes longer than
     `TRAFFIC_SEND_TIMEOUT`. A connection that broke while it lay idle is replaced once.
     """
-    batches = [
-        (encode_batch(batch).decode(), len(batch)) for batch in _chunks(events, conf.queue.max_batch_size)
-    ]
+    return _send(events, encode_events)
+
+
+def send(events: Sequence[bytes]) -> int:
+    """The same with events that are encoded already."""
+    return _send(events, encode_batch)
+
+
+def _send(events: Sequence[_Item], encoded: Callable[[Sequence[_Item]], bytes]) -> int:
+    batches = [(encoded(batch), len(batch)) for batch in _chunks(events, conf.queue.max_batch_size)]
     _hand_over(batches)
     return len(batches)
 
@@ -43,7 +50,7 @@ def send_unreadable(payloads: Sequence[bytes]) -> None:
     _hand_over([(text, 1) for text in texts])
 
 
-def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
+def _hand_over(batches: Sequence[Batch]) -> None:
     connection = connections[conf.database]
     was_open = connection.connection is not None
     tried_at = time.monotonic()
@@ -64,13 +71,12 @@ def _hand_over(batches: Sequence[tuple[str, int]]) -> None:
         raise QueueRefused(_one_line(error)) from error
 
 
-def _enqueue_in_time(batches: Sequence[tuple[str, int]]) -> None:
-    with deadline(connections[conf.database], conf.send_timeout):
-        # The server's own bound is the shorter one: its answer says more than a connection that is cut.
-        _enqueue(batches, [(limits(conf.send_timeout * 0.9), [])])
+def _enqueue_in_time(batches: Sequence[Batch]) -> None:
+    # The server's own bound is the shorter one: its answer says more than a connection that is cut.
+    _enqueue(batches, [(limits(conf.send_timeout * 0.9), [])], conf.send_timeout)
 
 
-def enqueue(batches: Sequence[tuple[str, int]]) -> None:
+def enqueue(batches: Sequence[Batch]) -> None:
     """Queues whole payloads, each with its number of events, and rings unless a doorbell waits; in the
     caller's transaction, if there is one.
 
@@ -79,12 +85,16 @@ def enqueue(batches: Sequence[tuple[str, int]]) -> None:
     _enqueue(batches, [])
 
 
-def _enqueue(batches: Sequence[tuple[str, int]], before: Sequence[tuple[str, Sequence[str | int]]]) -> None:
+def _enqueue(
+    batches: Sequence[Batch],
+    before: Sequence[tuple[str, Sequence[Parameter]]],
+    seconds: float | None = None,
+) -> None:
     rows = [_rows(some) for some in _chunks(batches, ROWS_AT_ONCE)]
-    execute_at_once([*before, *rows, doorbell.statement()])
+    execute_at_once([*before, *rows, doorbell.statement()], seconds)
 
 
-def _rows(batches: Sequence[tuple[str, int]]) -> tuple[str, list[str | int]]:
+def _rows(batches: Sequence[Batch]) -> tuple[str, list[Parameter]]:
     # Rows of parameters, not arrays: an array's text is escaped character by character in Python.
     numbers = range(1, 3 * len(batches), 3)
     values = ", ".join(f"(${number}, ${number + 1}, ${number + 2})" for number in numbers)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.events import MAX_PATH, MAX_REQUEST_ID, InvalidEvent, encode
-from gateway.facts import USUAL_BYTES, Facts, are_facts, decode, write_down
+from gateway.facts import USUAL_BYTES, Facts, are_facts, decode, decode_lines, write_down
 
 texts = st.one_of(
     st.text(st.characters()),
@@ -48,6 +48,29 @@ def test_what_is_written_is_read_and_what_is_bounded_is_bounded(facts):
     assert b"\n" not in written
     assert kept.bounded() == kept
     assert len(written) <= USUAL_BYTES or len(kept.path) <= MAX_PATH
+
+
+@given(st.lists(every, max_size=4))
+def test_lines_that_are_decoded_together_give_what_each_gives(several):
+    written = [write_down(facts) for facts in several]
+
+    together = decode_lines(b"".join(line + b"\n" for line in written), len(written))
+
+    assert together is None or together == [decode(line) for line in written]
+
+
+def test_usual_lines_are_decoded_together():
+    accented = msgspec.structs.replace(PLAIN, path="/\u00fc", user_agent='"\U0001f600"')
+    lines = write_down(PLAIN) + b"\n" + write_down(accented) + b"\n"
+    assert decode_lines(lines, 2) == [PLAIN, accented]
+    assert decode_lines(b"", 0) == []
+
+
+@pytest.mark.parametrize("odd", [b"", b"{}", b"[", b"null", b"\xff", b"[]", b"\0" * 9])
+def test_lines_of_which_one_is_none_are_not_decoded_together(odd):
+    usual = write_down(PLAIN) + b"\n"
+    assert decode_lines(usual + odd + b"\n" + usual, 3) is None
+    assert decode_lines(usual[:-1] + usual, 1) is None
 
 
 def test_usual_facts_are_written_as_they_are():

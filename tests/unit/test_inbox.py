@@ -81,15 +81,57 @@ def test_no_more_is_taken_than_there_is_room_for_and_the_rest_stays_in_the_journ
     assert segments.pending() == 0
 
 
-def test_an_event_counts_as_captured_when_it_is_taken(inbox, make_event):
-    before = metrics.total(metrics.captured)
+def test_an_event_counts_as_captured_once_when_it_is_reported_or_the_process_ends(make_event):
+    inbox, before = Inbox(), metrics.total(metrics.captured)
     write(inbox, make_event(), make_event())
+    inbox.report()
     assert metrics.total(metrics.captured) == before
 
     inbox.take()
     inbox.take()
-
+    inbox.report()
+    inbox.report()
     assert metrics.total(metrics.captured) == before + 2
+
+    write(inbox, make_event())
+    inbox.take()
+    inbox.stop([])
+    assert metrics.total(metrics.captured) == before + 3
+
+
+def test_what_is_no_usual_line_is_read_among_usual_ones_and_in_its_place(inbox, make_event, make_facts):
+    """They are decoded together; one that is not as the others has each decoded by itself."""
+    usual = [make_facts(request_id=f"usual-{number}") for number in range(3)]
+    odd = [
+        make_facts(request_id="nul", user_agent="a\x00b"),
+        make_facts(request_id="quoted", user_agent='"\\u0000"'),
+        make_event(request_id="event"),
+        make_facts(request_id="accented", user_agent="\u00fc\u4e2d"),
+    ]
+    lines = [usual[0], odd[0], odd[1], usual[1], odd[2], odd[3], usual[2]]
+    write(inbox, *lines)
+    inbox.journal.append(b"[garbage\n")
+
+    inbox.take()
+
+    taken = in_hand(inbox)
+    assert [event.request_id for event in taken] == [one.request_id for one in lines]
+    assert [taken[1].user_agent, taken[2].user_agent] == ["a\u2400b", odd[1].user_agent]
+    assert taken[5].user_agent == odd[3].user_agent
+    assert [one.payload for one in inbox.unreadable] == [b"[garbage"]
+
+
+def test_of_facts_that_make_no_event_one_is_given_up_and_the_next_ones_are_not(inbox, make_facts, caplog):
+    failed, ignored = metrics.total(metrics.capture_failed), metrics.total(metrics.start_ignored)
+    write(inbox, make_facts(request_id="a"), make_facts(arrival=5), make_facts(request_id="b"))
+
+    inbox.take()
+
+    assert [event.request_id for event in in_hand(inbox)] == ["a", "b"]
+    assert len(inbox.unreadable) == 1
+    assert metrics.total(metrics.capture_failed) == failed + 1
+    assert metrics.total(metrics.start_ignored) == ignored
+    assert caplog.text.count("a request's facts make no event") == 1
 
 
 def test_where_it_came_from_is_known_with_and_without_a_journal(inbox, make_facts, settings):
@@ -205,6 +247,7 @@ def test_what_is_in_memory_only_is_dropped_at_the_end_loudly_and_counted(make_ev
     one = Inbox()
     write(one, make_event())
     one.take()
+    one.report()
     write(one, make_event())
     captured, dropped = metrics.total(metrics.captured), metrics.total(metrics.dropped)
 

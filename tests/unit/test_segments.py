@@ -63,7 +63,7 @@ def test_after_it_is_sealed_nothing_is_written(segment):
         write(LINE)
     assert not segment.append(LINE)
     assert segment.end == end
-    assert segment.take(10) == [LINE[:-1]]
+    assert segment.take(10) == (LINE, 1)
 
 
 @pytest.mark.parametrize("free", [0, 50])
@@ -74,7 +74,7 @@ def test_what_a_request_wrote_while_it_was_sealed_is_part_of_it(segment, free):
     segment.seal()
 
     assert segment.end == segment.size - free
-    assert segment.take(10)[-1] == LINE[:-1]
+    assert segment.take(10)[0].endswith(b"\n" + LINE)
     segment.memory = segment.memory._memory
 
 
@@ -87,10 +87,23 @@ def test_one_that_a_request_writes_into_while_it_is_emptied_keeps_that(segment):
     segment.settle()
 
     segment.memory = segment.memory._memory
-    assert segment.take(10) == [LINE[:-1]]
+    assert segment.take(10) == (LINE, 1)
     assert content(segment) == [LINE[:-1]]
     assert segment.append(LINE)
-    assert segment.take(10) == [LINE[:-1]]
+    assert segment.take(10) == (LINE, 1)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_no_more_lines_are_taken_than_asked_for_and_the_next_ones_later(segment, most):
+    for number in range(3):
+        segment.append(b"%d\n" % number)
+
+    first, count = segment.take(most)
+    assert (first, count) == (b"0\n1\n2\n"[: 2 * most], min(most, 3))
+    assert (segment.outstanding, segment.untaken) == (count, 3 - count)
+    rest, left = segment.take(10)
+    assert first + rest == b"0\n1\n2\n"
+    assert count + left == 3 == segment.outstanding
 
 
 def test_an_emptied_one_is_as_new(segment):

@@ -262,14 +262,14 @@ def test_facts_that_make_no_event_are_tried_again_by_themselves(monkeypatch, fre
 
 def test_an_error_nobody_expected_does_not_end_the_thread(monkeypatch, fresh_sender, make_event, caplog):
     monkeypatch.setattr(delivery, "RETRY_SECONDS", (0.05, 0.1))
-    working, failing = delivery.queue.send, iter([ValueError("surprise"), ValueError("again")])
+    working, failing = delivery.queue.send_events, iter([ValueError("surprise"), ValueError("again")])
 
     def send(events):
         for error in failing:
             raise error
         return working(events)
 
-    monkeypatch.setattr(delivery.queue, "send", send)
+    monkeypatch.setattr(delivery.queue, "send_events", send)
     event = make_event()
     sender.current.submit(event)
 
@@ -307,6 +307,7 @@ def test_past_the_bound_the_newest_is_dropped_loudly_and_counted(settings, make_
 
     one.inbox.take()
     assert [waiting.event for waiting in one.inbox.waiting] == events[:3]
+    one.inbox.report()
     assert metrics.total(metrics.dropped) == dropped + 2
     assert metrics.total(metrics.captured) == captured + 5
     assert caplog.records[0].levelno == logging.CRITICAL
