@@ -23,7 +23,7 @@ class Watchdog:
     """One thread a process that cuts what is overdue.
 
     It is not woken when a deadline is set or met, but sleeps until the first one it knew of: a thread, or a
-    wake-up, for each hand-over would cost more than all the rest of it.
+    wake-up, for each statement would cost more than the statement.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def _socket_of(connection: BaseDatabaseWrapper) -> int:
 
 def _cut(descriptor: int, seconds: float) -> None:
     logger.warning("PostgreSQL did not answer within %.1f s; the connection is cut", seconds)
-    # Made here only: to make one costs several system calls, and nearly no hand-over is cut.
+    # Made here only: to make one costs several system calls, and nearly nothing is cut.
     with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connected:
         connected.shutdown(socket.SHUT_RDWR)  # it may have gone away by itself meanwhile
 
