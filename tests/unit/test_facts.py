@@ -66,6 +66,13 @@ def test_usual_lines_are_decoded_together():
     assert decode_lines(b"", 0) == []
 
 
+def test_lines_of_which_one_holds_what_can_not_be_stored_are_not_decoded_together():
+    """PostgreSQL's text holds no NUL: one would make its whole batch fail."""
+    usual, odd = write_down(PLAIN) + b"\n", msgspec.structs.replace(PLAIN, user_agent="a\x00b")
+    assert decode_lines(usual + write_down(odd) + b"\n", 2) is None
+    assert decode(write_down(odd)).user_agent == "a\u2400b"
+
+
 @pytest.mark.parametrize("odd", [b"", b"{}", b"[", b"null", b"\xff", b"[]", b"\0" * 9])
 def test_lines_of_which_one_is_none_are_not_decoded_together(odd):
     usual = write_down(PLAIN) + b"\n"

@@ -128,6 +128,19 @@ def test_events_are_made_of_facts_while_they_wait(settings, fresh_sender, make_f
     assert queued() == [event_of(facts)]
 
 
+@pytest.mark.parametrize("journal", ["os", "off"])
+@pytest.mark.parametrize("path", ["/\ud800", "/" + "x" * 9000, "/\u4e2d" * 1500, "/a\x00b"])
+def test_facts_that_are_not_usual_make_their_event_too(settings, make_facts, journal, path):
+    settings.TRAFFIC_JOURNAL = journal
+    one, facts = Sender(), make_facts(path=path)
+    one.start = lambda: None
+    one.submit(facts)
+
+    one.inbox.take()
+
+    assert [waiting.event for waiting in one.inbox.waiting] == [event_of(facts.bounded())]
+
+
 def test_events_wait_a_linger_for_company(settings, fresh_sender, make_event):
     settings.TRAFFIC_LINGER = 0.4
     events = [make_event() for _ in range(3)]
