@@ -87,10 +87,9 @@ def procrastinate(var_dir: Path, count: int, together: int, hours: Hours) -> flo
 def queue_ours(events: Events) -> None:
     """As the sender does, then what is dirty is written."""
     from gateway import queue
-    from gateway.events import encode
 
     for start in range(0, len(events), AT_ONCE):
-        queue.send([encode(event) for event in events[start : start + AT_ONCE]])
+        queue.send_events(events[start : start + AT_ONCE])
 
 
 def _plain(**extra: str) -> dict[str, str]:
