@@ -22,7 +22,7 @@ from gateway.deadline import deadline
 from gateway.events import TrafficEvent
 from gateway.logs import printable
 from gateway.modes import InForce
-from gateway.segments import Segment
+from gateway.segment import Segment
 from gateway.timings import HAND_OVER, timings
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from gateway.conf import conf
 from gateway.delivery import Waiting
 from gateway.events import InvalidEvent, TrafficEvent, decode, fields_of
 from gateway.journal import Journal
-from gateway.segments import LINE_END, Segment
+from gateway.segment import LINE_END, Segment
 from gateway.timings import ID, timings
 
 logger = logging.getLogger(__name__)

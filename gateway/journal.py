@@ -20,7 +20,8 @@ from pathlib import Path
 
 from gateway import metrics, segments
 from gateway.conf import conf
-from gateway.segments import Adopted, Segment
+from gateway.segment import Segment
+from gateway.segments import Adopted
 
 logger = logging.getLogger(__name__)
 

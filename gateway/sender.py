@@ -23,7 +23,7 @@ from gateway.conf import conf
 from gateway.delivery import Backoff, Delivery, Waiting, unsettled
 from gateway.facts import USUAL_BYTES, Countable, encode, write_down
 from gateway.inbox import Inbox
-from gateway.segments import LINE_END
+from gateway.segment import LINE_END
 from gateway.timings import timings
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
-from gateway import segments
 from gateway.embedded_postgres.files import Files
 from gateway.models import QueuedBatch
+from gateway.segment import unsettled
 from stats.consumer import Consumer
 from stats.models import DeadLetter, Event, PathStatsHourly
 from tests.integration.processes import wait_for
@@ -171,7 +171,7 @@ def test_what_no_store_takes_and_no_process_has_room_for_is_counted_later_though
         paths = ask_for(server, "no-room", FAULT_SECONDS)
         os.kill(server.pids("gunicorn")[-1], signal.SIGKILL)
         journals = server.var_dir.glob("journal/*.journal")
-        assert sum(len(segments.unsettled(path.read_bytes())) for path in journals) > 4 * ROOM
+        assert sum(len(unsettled(path.read_bytes())) for path in journals) > 4 * ROOM
 
     assert_all_is_counted(server, "no-room", paths)
 

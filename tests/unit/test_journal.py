@@ -18,6 +18,7 @@ from gateway.delivery import Waiting
 from gateway.events import decode, encode, split_batch
 from gateway.facts import write_down
 from gateway.models import QueuedBatch
+from gateway.segment import unsettled
 from gateway.sender import Sender
 from legacy_collector.models import CollectedEvent
 from stats.consumer import drain
@@ -73,7 +74,7 @@ def test_an_event_is_in_the_file_before_anyone_sends_it(make_event):
     one.submit(event)
 
     (segment,) = segments.paths()
-    assert segments.unsettled(segment.read_bytes()) == [encode(event)]
+    assert unsettled(segment.read_bytes()) == [encode(event)]
     assert segments.pending() == 1
     assert stat.S_IMODE(segment.stat().st_mode) == 0o600
     assert stat.S_IMODE(segment.parent.stat().st_mode) == 0o700
@@ -328,7 +329,7 @@ def test_a_process_killed_at_any_moment_leaves_all_it_said_it_wrote(make_event, 
         with os.fdopen(receiver, "rb") as pipe:
             said += len(pipe.read())
         for path in segments.paths():
-            lines = segments.unsettled(path.read_bytes())
+            lines = unsettled(path.read_bytes())
             assert set(lines) <= {encode(event)}
             written += len(lines)
             path.unlink()
@@ -634,7 +635,7 @@ def test_both_modes_write_the_same(make_event, settings, mode):
     event = make_event()
     one.submit(event)
 
-    assert segments.unsettled(segments.paths()[0].read_bytes()) == [encode(event)]
+    assert unsettled(segments.paths()[0].read_bytes()) == [encode(event)]
 
 
 def test_off_means_off(make_event, settings):

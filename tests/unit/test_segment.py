@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gateway import segments
+from gateway.segment import unsettled
 
 LINE = b'["a","b"]\n'
 
@@ -48,7 +49,7 @@ class Interrupted:
 
 
 def content(segment):
-    return segments.unsettled(segment.path.read_bytes())
+    return unsettled(segment.path.read_bytes())
 
 
 def test_after_it_is_sealed_nothing_is_written(segment):
@@ -133,4 +134,4 @@ def test_of_a_line_cut_short_anywhere_nothing_is_left_and_the_others_are_whole(l
         torn[place] = 0
     file = b"S 0000000b\n" + b"".join(line + b"\n" for line in lines) + torn + bytes(100)
 
-    assert segments.unsettled(file) == lines
+    assert unsettled(file) == lines
